@@ -1,0 +1,1 @@
+"""Signal-level tools: batched, differentiable, one-dimensional."""

@@ -1,0 +1,15 @@
+"""Photographs into pairs: what PLGN modulates, and how a pair is put together."""
+
+from pathlib import Path
+
+from components.models.plgn import load_plgn
+from components.synthesis.synthesizer import Synthesizer
+
+
+def load(task: str, model: Path | None = None, *, seed: int = 0) -> Synthesizer:
+    """A synthesizer of a task from a PLGN file; ``data/plgn/<task>/model.safetensors`` by default.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    return Synthesizer(load_plgn(model or Path("data/plgn") / task / "model.safetensors"), task, seed=seed)

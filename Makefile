@@ -1,0 +1,38 @@
+# Two commands do everything: 'make repro' and 'make test'. The others are short-cuts.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: repro test use serve ui stop
+
+repro: .venv/ready
+	@python -m components.config check
+	@dvc repro
+	@echo "report:  $(CURDIR)/data/report/index.html"
+	@echo "shards:  $(CURDIR)/data/synth/{vif,mif,mfif,mef}/*.tar"
+	@echo "ledger:  $(CURDIR)/mlflow.db   (pages: make ui)"
+
+test: .venv/ready
+	python -m pytest
+
+use: .venv/ready
+	@python -m components.config use $(CONF)
+
+serve: .venv/ready
+	@python -m flows.serve
+
+ui: .venv/ready
+	@python -m flows.ui
+
+stop: .venv/ready
+	@python -m flows.ui --stop
+
+.venv/ready: pyproject.toml constraints.txt
+	@echo "installing into .venv (about two minutes the first time)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@touch .venv/ready

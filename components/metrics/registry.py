@@ -1,0 +1,109 @@
+"""The registry of fusion metrics: every metric is a function of a :class:`Context` plus the facts that tables need."""
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+from components.errors import UserError
+from components.metrics.context import Context
+
+MetricFunction = Callable[[Context], Tensor]
+
+#: The six metrics of the SigFusion paper, in the order of its tables; its "VIFF" is ``vif_sum``.
+PAPER = ("q_g", "q_m", "q_p", "mi", "sd", "vif_sum")
+
+_METRICS: dict[str, "Metric"] = {}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric and what a reader of its numbers has to know.
+
+    Args:
+        name: key in :func:`components.metrics.score`'s answer; one name per variant.
+        symbol: what papers print, e.g. ``Q_G``.
+        higher_is_better: direction of quality.
+        range: smallest and largest possible value; infinite where there is no bound.
+        convention: one line: which variant this is, and who uses it.
+        paper: where the metric was proposed.
+        equation: the definition in one line of LaTeX.
+        function: context of a batch of size B -> float64 values of shape (B,).
+        needs_reference: compares with a ground-truth fused image, not with the sources.
+        colour: which planes the metric reads.
+    """
+
+    name: str
+    symbol: str
+    higher_is_better: bool
+    range: tuple[float, float]
+    convention: str
+    paper: str
+    equation: str
+    function: MetricFunction = field(repr=False)
+    needs_reference: bool = False
+    colour: Literal["gray", "rgb"] = "gray"
+
+    @property
+    def arrow(self) -> str:
+        """The direction as tables print it: ``↑`` where higher is better, else ``↓``."""
+        return "↑" if self.higher_is_better else "↓"
+
+
+def metric(
+    symbol: str,
+    *,
+    range: tuple[float, float],
+    convention: str,
+    paper: str,
+    equation: str,
+    higher_is_better: bool = True,
+    needs_reference: bool = False,
+    colour: Literal["gray", "rgb"] = "gray",
+) -> Callable[[MetricFunction], MetricFunction]:
+    """Register the decorated function under its own name; the arguments are those of :class:`Metric`.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def register(function: MetricFunction) -> MetricFunction:
+        name = function.__name__
+        if name in _METRICS:
+            raise ValueError(f"metric {name!r} is registered twice; give the variant a name of its own")
+        _METRICS[name] = Metric(
+            name, symbol, higher_is_better, range, convention, paper, equation, function, needs_reference, colour
+        )
+        return function
+
+    return register
+
+
+def get_metric(name: str) -> Metric:
+    """Look a metric up.
+
+    Raises:
+        UserError: no metric has this name; the message names the nearest.
+
+    Example:
+        >>> get_metric("q_g").symbol
+        'Q_G'
+    """
+    if name in _METRICS:
+        return _METRICS[name]
+    nearest = difflib.get_close_matches(str(name).lower(), _METRICS, n=1)
+    advice = f"did you mean {nearest[0]!r}?" if nearest else f"choose from {', '.join(list_metrics())}"
+    raise UserError(f"unknown metric {name!r}: {advice}")
+
+
+def list_metrics() -> list[str]:
+    """The names of all metrics, in natural order (``q_2`` before ``q_10``).
+
+    Example:
+        >>> set(PAPER) <= set(list_metrics())
+        True
+    """
+    return sorted(_METRICS, key=lambda name: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)])

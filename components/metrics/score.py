@@ -1,0 +1,64 @@
+"""Scoring a batch of fused images with any set of registered metrics."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from components.metrics.context import Context
+from components.metrics.registry import PAPER, get_metric
+
+
+@torch.no_grad()
+def score(fused: Tensor, a: Tensor, b: Tensor, metrics: Iterable[str] = PAPER) -> dict[str, Tensor]:
+    """Score fused images against their two sources.
+
+    The metrics are defined on the 8-bit image that is saved to disk, so the inputs are first rounded to grey levels
+    0..255. Intermediates (gradients, histograms, ...) are computed once and shared by the metrics of one call.
+
+    Args:
+        fused: (B, 1, H, W), floating point, in [0, 1].
+        a: first source, same shape and range; `ir`, `ct|pet|spect`, `near` or `under`.
+        b: second source, same shape and range; `vis`, `mri`, `far` or `over`.
+        metrics: names from :func:`components.metrics.list_metrics`.
+
+    Returns:
+        One float64 tensor (B,) per name, in the order asked for. A value is NaN where the metric is undefined on an
+        image, for the reason given in the metric's own docstring.
+
+    Raises:
+        UserError: a metric's name is unknown.
+        ValueError: shapes differ or are not (B, 1, H, W), or values are not floats in [0, 1] (NaN included).
+
+    Example:
+        >>> ramp = torch.linspace(0, 1, 64 * 64).view(1, 1, 64, 64)
+        >>> {name: round(value.item(), 3) for name, value in score(ramp, ramp, ramp, ("q_g", "sd", "vif_sum")).items()}
+        {'q_g': 0.987, 'sd': 73.904, 'vif_sum': 2.0}
+    """
+    chosen = [get_metric(name) for name in metrics]
+    images = {"a": a, "b": b, "fused": fused}
+    _check_shapes(images)
+    context = Context(torch.stack([_grey_levels(image, name) for name, image in images.items()]))
+    return {entry.name: entry.function(context) for entry in chosen}
+
+
+def _check_shapes(images: dict[str, Tensor]) -> None:
+    shape = tuple(images["fused"].shape)
+    if len(shape) != 4 or shape[1] != 1 or 0 in shape:
+        raise ValueError(f"fused has shape {shape}; expected (B, 1, H, W), none of them empty")
+    for name, image in images.items():
+        if tuple(image.shape) != shape:
+            raise ValueError(f"{name} has shape {tuple(image.shape)} but fused has shape {shape}")
+
+
+def _grey_levels(image: Tensor, name: str) -> Tensor:
+    """Round (B, 1, H, W) in [0, 1] to whole numbers 0..255 in float64, as (B, H, W)."""
+    if not image.is_floating_point():
+        raise ValueError(f"{name} has dtype {image.dtype}; expected floating point in [0, 1] (divide 8-bit by 255)")
+    levels = image.squeeze(1).double().mul(255).round()
+    low, high = (bound.item() for bound in levels.aminmax())
+    # Negated so that NaN, which compares false with everything, is refused too.
+    if not (low >= 0 and high <= 255):
+        low, high = (bound.item() for bound in image.aminmax())
+        raise ValueError(f"{name} has values from {low:g} to {high:g}; expected [0, 1] without NaN")
+    return levels

@@ -1,0 +1,85 @@
+"""SigFusion's fusion network FN: SigFormer with the subbands of all sources merged by 1x1 convolutions.
+
+Wang et al., "SigFusion", AAAI 2026, section "Fusion Network" and Eq. (14).
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from components.models.sigformer import SigFormer, SigFormerConfig, Subbands
+from components.models.weights import read_weights
+from components.models.tiling import run_padded, run_tiled
+
+
+KIND = "fusion"
+
+
+class FusionNet(nn.Module):
+    """Fuses registered luma planes; starts out averaging the subbands of its sources.
+
+    Example:
+        >>> net = FusionNet(SigFormer(SigFormerConfig(width=8, heads=2, signals=4)))
+        >>> net.fuse(torch.rand(1, 1, 33, 45), torch.rand(1, 1, 33, 45)).shape
+        torch.Size([1, 1, 33, 45])
+    """
+
+    def __init__(self, sigformer: SigFormer, sources: int = 2) -> None:
+        super().__init__()
+        config: SigFormerConfig = sigformer.config
+        self.sigformer = sigformer
+        self.merge_low = _averaging(nn.Conv2d(sources * config.width, config.width, 1), sources)
+        self.merge_high = nn.ModuleDict(
+            {
+                name: _averaging(nn.Conv1d(sources * config.signals, config.signals, 1), sources)
+                for name in config.subbands[1:]
+            }
+        )
+
+    def forward(self, sources: Tensor) -> Tensor:
+        """(n, B, 1, H, W) in [0, 1], sides multiples of ``config.multiple``, to (B, 1, H, W), unclamped."""
+        parts = self.sigformer.decompose_together(sources)
+        return self.sigformer.reconstruct(self.merge(parts))
+
+    def merge(self, parts: tuple[Subbands, ...]) -> Subbands:
+        """Concatenate the sources' subbands along channels and mix them down to one set."""
+
+        def mix(name: str, _: Tensor) -> Tensor:
+            stacked = torch.cat([part[name] for part in parts], dim=1)
+            return self.merge_low(stacked) if name.startswith("L") else self.merge_high[name](stacked)
+
+        return parts[0].map(mix)
+
+    @torch.inference_mode()
+    def fuse(self, *sources: Tensor) -> Tensor:
+        """Registered lumas (B, 1, H, W) in [0, 1] of any size to one, clamped to [0, 1]; large images in tiles."""
+        config = self.sigformer.config
+
+        def whole(stack: Tensor) -> Tensor:
+            return run_padded(self, stack, multiple=config.multiple, minimum=config.minimum_side)
+
+        return run_tiled(whole, torch.stack(sources)).clamp(0, 1)
+
+
+def load_fusion(path: Path) -> FusionNet:
+    """A trained fusion network from its file, which says how it is built.
+
+    Raises:
+        UserError: no such file, or not a fusion network.
+    """
+    state, config = read_weights(path, kind=KIND)
+    net = FusionNet(SigFormer(SigFormerConfig.model_validate(config["sigformer"])))
+    net.load_state_dict(state)
+    return net.eval()
+
+
+def _averaging(layer: nn.Conv1d | nn.Conv2d, sources: int) -> nn.Module:
+    """Set a 1x1 convolution on n concatenated sources to their mean."""
+    channels = layer.out_channels
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.zero_()
+        for source in range(sources):
+            layer.weight[range(channels), range(source * channels, (source + 1) * channels)] = 1 / sources
+    return layer

@@ -1,0 +1,58 @@
+"""Model files: safetensors with the configuration inside, never pickles."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from components.errors import UserError
+from components.files import write_atomic
+
+
+def save_weights(path: Path, module: nn.Module, *, kind: str, config: dict) -> None:
+    """Write ``module``'s state with its ``kind`` and ``config`` (JSON-able); same state, same bytes."""
+    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    metadata = {"config": json.dumps(config, sort_keys=True), "kind": kind}
+    write_atomic(path, save(state, metadata))
+
+
+def read_weights(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict]:
+    """State and configuration of a model file.
+
+    Raises:
+        UserError: no such file, not safetensors, or of another kind.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such model file; run the stage that trains it or give another path") from None
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a complete safetensors file ({error}); make it anew") from None
+    if metadata.get("kind") != kind:
+        raise UserError(f"{path}: holds a {metadata.get('kind', 'nameless')} model where a {kind} model is needed")
+    return state, json.loads(metadata["config"])
+
+
+def load_weights(path: Path, module: nn.Module, *, kind: str, config: dict) -> None:
+    """Fill ``module`` from ``path`` after comparing configurations.
+
+    Raises:
+        UserError: as :func:`read_weights`, or another configuration; the line names the differing keys.
+    """
+    state, stored = read_weights(path, kind=kind)
+    wanted = json.loads(json.dumps(config))
+    differing = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
+    if differing:
+        pairs = ", ".join(f"{key} (file {stored.get(key)}, asked {wanted.get(key)})" for key in differing)
+        raise UserError(f"{path}: made with another configuration: {pairs}; train anew or restore these keys")
+    module.load_state_dict(state)
+
+
+def model_fingerprint(path: Path) -> str:
+    """sha256 over the model file, which carries its configuration."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,50 @@
+"""Where units of work run: in this process, or spread over processes; results come as they finish."""
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from typing import TypeVar
+
+import torch
+
+Unit, Result = TypeVar("Unit"), TypeVar("Result")
+
+
+def run_units(work: Callable[[Unit], Result], units: Iterable[Unit], *, workers: int = 1) -> Iterator[Result]:
+    """Yield ``work(unit)`` for every unit as they finish; ``work`` and units must pickle if ``workers`` > 1.
+
+    Every unit computes on one CPU thread: sums in another order would change the last bit, so bytes would depend on the
+    machine.
+    """
+    units = list(units)
+    if workers <= 1 or len(units) <= 1:
+        yield from _here(work, units)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(units)), context, initializer=_one_thread) as pool:
+        yield from map_on(pool, work, units)
+
+
+def map_on(pool: Executor, work: Callable[[Unit], Result], units: Iterable[Unit]) -> Iterator[Result]:
+    """The same over any ``concurrent.futures`` executor, a Dask client's included."""
+    futures = [pool.submit(work, unit) for unit in units]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _here(work: Callable[[Unit], Result], units: list[Unit]) -> Iterator[Result]:
+    threads = torch.get_num_threads()
+    try:
+        _one_thread()
+        for unit in units:
+            yield work(unit)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)

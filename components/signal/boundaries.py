@@ -1,0 +1,124 @@
+"""Where a Fourier spectrum is cut into bands.
+
+Gilles, "Empirical Wavelet Transform", IEEE TSP 2013, section III-B: local maxima of the magnitude spectrum and the
+midpoints (or the lowest minima) between them. The rule for flattened images is ours: raster order puts most energy at
+multiples of the line frequency, so the plain rule cuts below 0.04 pi and leaves nothing but slow drift in the low band.
+
+All rules work on magnitudes sampled at pi k / L for k = 0..L, the grid of a signal of length L extended evenly to 2L.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+FALLBACK = (math.pi / 8, math.pi / 2)
+
+
+def midpoint_boundaries(magnitude: Tensor, bands: int) -> Tensor:
+    """Cut halfway between the largest local maxima; the first cut lies between 0 and the first maximum.
+
+    Args:
+        magnitude: (..., L+1) magnitudes at pi k / L.
+        bands: number of bands, at least 2.
+
+    Returns:
+        (..., bands-1) strictly increasing boundaries in radians, in (0, pi). Where a spectrum has fewer maxima than
+        needed, the missing boundaries divide what lies above the last one evenly.
+    """
+    maxima, found = largest_maxima(magnitude, bands - 1)
+    starts = torch.cat([torch.zeros_like(maxima[..., :1]), maxima[..., :-1]], dim=-1)
+    return complete((starts + maxima) / 2, found)
+
+
+def lowest_minimum_boundaries(magnitude: Tensor, bands: int) -> Tensor:
+    """Cut at the lowest sample between consecutive maxima (Gilles's ``locmaxmin``); arguments as for midpoints."""
+    maxima, found = largest_maxima(magnitude, bands - 1)
+    grid = _grid(magnitude)
+    starts = torch.cat([torch.zeros_like(maxima[..., :1]), maxima[..., :-1]], dim=-1)
+    inside = (grid > starts[..., None]) & (grid < maxima[..., None])
+    lowest = magnitude[..., None, :].masked_fill(~inside, math.inf).argmin(-1)
+    # Two neighbouring maxima always have a sample between them; the first may sit at k = 1 with none below it.
+    cut = torch.where(inside.any(-1), grid[lowest], (starts + maxima) / 2)
+    return complete(cut, found)
+
+
+def line_boundaries(magnitude: Tensor, bands: int, *, lowest: float = math.pi / 16) -> Tensor:
+    """Boundaries for flattened square-ish maps: whitened spectrum, maxima at least one line frequency apart.
+
+    The spectrum is averaged over one line frequency 2 pi / sqrt(L), divided by its fitted power law (the trend
+    removal of Gilles's toolbox), and its largest maxima above ``lowest`` radians give midpoints as usual.
+
+    Returns:
+        (..., bands-1) boundaries in radians; the fixed pi/8, pi/2 (three bands) or an even division where too few
+        maxima exist.
+    """
+    length = magnitude.shape[-1] - 1
+    line = max(1, round(2 * math.sqrt(length)))
+    whitened = _remove_power_law(_moving_average(magnitude, line + 1))
+    whitened = whitened.masked_fill(_grid(magnitude) <= lowest, -math.inf)
+    maxima, found = largest_maxima(whitened, bands - 1, separation=line)
+    starts = torch.cat([torch.zeros_like(maxima[..., :1]), maxima[..., :-1]], dim=-1)
+    enough = (found == bands - 1)[..., None]
+    return torch.where(enough, (starts + maxima) / 2, fixed_boundaries(bands, like=magnitude))
+
+
+def fixed_boundaries(bands: int, *, like: Tensor) -> Tensor:
+    """Data-independent boundaries: pi/8 and pi/2 for three bands, an even division otherwise."""
+    even = [math.pi * n / bands for n in range(1, bands)]
+    return torch.tensor(FALLBACK if bands == 3 else even, dtype=torch.float64, device=like.device)
+
+
+def largest_maxima(magnitude: Tensor, count: int, *, separation: int = 1) -> tuple[Tensor, Tensor]:
+    """The ``count`` largest local maxima at least ``separation`` samples apart, in increasing order of frequency.
+
+    Returns:
+        frequencies (..., count) in radians with missing ones at pi, and how many were found (...).
+    """
+    left, centre, right = magnitude[..., :-2], magnitude[..., 1:-1], magnitude[..., 2:]
+    peak = (centre > left) & (centre >= right)
+    height = torch.full_like(magnitude, -math.inf)
+    height[..., 1:-1] = centre.masked_fill(~peak, -math.inf)
+    index = torch.arange(magnitude.shape[-1], device=magnitude.device)
+    grid, chosen = _grid(magnitude), []
+    for _ in range(count):
+        value, at = height.max(-1)
+        chosen.append(torch.where(value > -math.inf, grid[at], math.pi))
+        height = height.masked_fill((index - at[..., None]).abs() < separation, -math.inf)
+    frequencies = torch.stack(chosen, dim=-1).sort(-1).values
+    return frequencies, (frequencies < math.pi).sum(-1)
+
+
+def complete(boundaries: Tensor, found: Tensor) -> Tensor:
+    """Replace boundaries beyond the first ``found`` by an even division of what lies above the last good one."""
+    count = boundaries.shape[-1]
+    order = torch.arange(1, count + 1, device=boundaries.device)
+    last = boundaries.gather(-1, (found - 1).clamp(min=0)[..., None])
+    last = torch.where(found[..., None] > 0, last, torch.zeros_like(last))
+    step = (math.pi - last) / (count - found + 1)[..., None]
+    return torch.where(order <= found[..., None], boundaries, last + step * (order - found[..., None]))
+
+
+def _grid(magnitude: Tensor) -> Tensor:
+    length = magnitude.shape[-1] - 1
+    return torch.arange(length + 1, dtype=torch.float64, device=magnitude.device) * (math.pi / length)
+
+
+def _moving_average(magnitude: Tensor, width: int) -> Tensor:
+    """Centred average with shrinking windows at both ends, by cumulative sums."""
+    size = magnitude.shape[-1]
+    total = torch.nn.functional.pad(magnitude.cumsum(-1), (1, 0))
+    index = torch.arange(size, device=magnitude.device)
+    low, high = (index - width // 2).clamp(min=0), (index + (width + 1) // 2).clamp(max=size)
+    return (total[..., high] - total[..., low]) / (high - low)
+
+
+def _remove_power_law(magnitude: Tensor) -> Tensor:
+    """Divide by the least-squares line in log-log coordinates; k = 0 has no logarithm and is left out of the fit."""
+    logs = magnitude.clamp(min=torch.finfo(magnitude.dtype).tiny).log()
+    x = torch.arange(1, magnitude.shape[-1], dtype=magnitude.dtype, device=magnitude.device).log()
+    x = x - x.mean()
+    y = logs[..., 1:]
+    slope = (y * x).sum(-1, keepdim=True) / (x * x).sum()
+    trend = y.mean(-1, keepdim=True) + slope * x
+    return torch.cat([torch.zeros_like(logs[..., :1]), (y - trend).exp()], dim=-1)

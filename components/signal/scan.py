@@ -1,0 +1,40 @@
+"""How a 2-D map becomes a 1-D signal, and back.
+
+Row-major order alone would let the wavelet filters act along rows only, so by default every second channel is read
+column by column.
+"""
+
+from typing import Literal
+
+from torch import Tensor
+import torch
+
+Scan = Literal["alternate", "rows"]
+
+
+def flatten(maps: Tensor, order: Scan = "alternate") -> Tensor:
+    """(..., C, H, W) maps to (..., C, H*W) signals: even channels by rows, odd ones by columns.
+
+    Example:
+        >>> flatten(torch.arange(4).view(1, 2, 2).repeat(2, 1, 1)).tolist()
+        [[0, 1, 2, 3], [0, 2, 1, 3]]
+    """
+    rows = maps.flatten(-2)
+    if order == "rows":
+        return rows
+    return _interleave(rows, maps.transpose(-2, -1).flatten(-2))
+
+
+def unflatten(signals: Tensor, size: tuple[int, int], order: Scan = "alternate") -> Tensor:
+    """Inverse of :func:`flatten`: (..., C, H*W) signals to (..., C, H, W) maps of ``size`` (H, W)."""
+    rows = signals.unflatten(-1, size)
+    if order == "rows":
+        return rows
+    return _interleave(rows, signals.unflatten(-1, size[::-1]).transpose(-2, -1), axis=-3)
+
+
+def _interleave(even: Tensor, odd: Tensor, axis: int = -2) -> Tensor:
+    shape = [1] * even.dim()
+    shape[axis] = even.shape[axis]
+    is_odd = (torch.arange(even.shape[axis], device=even.device) % 2 == 1).view(shape)
+    return torch.where(is_odd, odd, even)

@@ -1,0 +1,69 @@
+"""Stage ``finetune``: the fusion network trains on real pairs with the pretext task's loss (SigFusion, Eq. 16)."""
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from components.errors import UserError
+from components.manifest import Pair, read_pairs
+from components.models.fusion import KIND, FusionNet
+from components.models.sigformer import SigFormer
+from components.models.weights import load_weights
+from components.seeds import seed_of
+from components.stages.base import Context, key_of, main
+from components.stages.trained import MODEL, train
+from components.training.data import CropBatches
+from components.training.fusion import fusion_losses
+from components.training.images import PlaneCache
+from components.training.validate import fusion_loss
+
+
+def run(context: Context) -> None:
+    """Fine-tune the pretext network of a task on its training pairs."""
+    params, task = context.params, context.task
+    manifest = context.folder("ingest") / "pairs.parquet"
+    pairs = read_pairs(manifest)
+    training = [pair for pair in pairs if pair.split == "train"]
+    if not training:
+        raise UserError(f"no training pair of {task}; give 'ingest.{task}' more pairs or smaller val and test fractions")
+    torch.manual_seed(seed_of(params.seed, "finetune", task))
+    net, cache = FusionNet(SigFormer(params.sigformer)), PlaneCache()
+    architecture = {"task": task, "sigformer": params.sigformer.model_dump(mode="json")}
+    start = context.folder("pretext") / MODEL
+    load_weights(start, net, kind=KIND, config=architecture)
+    losses = fusion_losses(net, task, params.finetune.exposure_target)
+    held_out = [pair for pair in pairs if pair.split == "val"]
+    train(
+        context,
+        net,
+        _crops(context, training, cache),
+        losses,
+        params.finetune,
+        kind=KIND,
+        architecture=architecture,
+        key=key_of(params.seed, params.finetune, files=[manifest, start], code=("models", "signal", "training", "losses")),
+        validate=lambda: fusion_loss(net, losses, (_planes(pair, cache) for pair in held_out)),
+    )
+    context.ledger.dataset(f"{task} pairs", manifest)
+
+
+def _crops(context: Context, pairs: Sequence[Pair], cache: PlaneCache) -> CropBatches:
+    config = context.params.finetune
+    return CropBatches(
+        lambda index: _planes(pairs[index], cache),
+        len(pairs),
+        batch=config.batch,
+        crop=config.crop,
+        turns=context.task != "vif",
+        names=(context.params.seed, "finetune", context.task),
+    )
+
+
+def _planes(pair: Pair, cache: PlaneCache) -> np.ndarray:
+    return np.stack([cache(pair.a_path), cache(pair.b_path)])
+
+
+if __name__ == "__main__":
+    sys.exit(main("finetune", run, sections=("sigformer", "finetune", "compute")))

@@ -1,0 +1,146 @@
+"""Stage ``plgn``: signal modulators learn to turn fused images back into each source (SigFusion, Eqs. 4-7)."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from components.errors import UserError
+from components.manifest import Pair, modalities, read_pairs
+from components.models.plgn import KIND, Plgn
+from components.models.sigformer import KIND as SIGFORMER
+from components.models.sigformer import SigFormer
+from components.models.weights import load_weights
+from components.seeds import seed_of
+from components.stages import fuse
+from components.stages.base import Context, key_of, main
+from components.stages.trained import MODEL, train
+from components.synthesis.channels import Channel, task_channels
+from components.synthesis.signal_index import signal_index, write_index
+from components.training.data import CropBatches
+from components.training.images import PlaneCache
+from components.training.validate import modulation
+
+INDEX = "signals.parquet"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A fused image and the real source that its modulated version should equal."""
+
+    fused: Path
+    real: str
+
+
+class ChannelBatches(Dataset):
+    """Batches of (fused, real) crops; each step trains one channel, in turn."""
+
+    def __init__(self, crops: Sequence[tuple[str, CropBatches]]) -> None:
+        self.crops = crops
+
+    def __getitem__(self, step: int) -> tuple[str, Tensor]:
+        """Channel name, planes (2, B, 1, crop, crop)."""
+        name, batches = self.crops[step % len(self.crops)]
+        return name, batches[step][0]
+
+
+def run(context: Context) -> None:
+    """Train the modulators of a task on the fused corpora and its real pairs."""
+    params, task = context.params, context.task
+    manifest = context.folder("ingest") / "pairs.parquet"
+    fused = fuse.corpora(context.folder("fuse"))
+    pairs = read_pairs(manifest)
+    training = [pair for pair in pairs if pair.split == "train"]
+    index = signal_index(training, {name: set(paths) for name, paths in fused.items()}, params.sigformer.subbands)
+    cache, channels = PlaneCache(), present_channels(task, training)
+    batches = ChannelBatches([(c.name, _crops(context, cells(c, training, fused), c, cache)) for c in channels])
+    torch.manual_seed(seed_of(params.seed, "plgn", task))
+    plgn = Plgn(load_sigformer(context), tuple(channel.name for channel in channels))
+
+    def losses(batch: tuple[str, Tensor]) -> dict[str, Tensor]:
+        channel, planes = batch
+        source, target = planes.to(next(plgn.parameters()).device)
+        loss = plgn.loss(source, target, channel)
+        return {"loss": loss.signal + loss.pixel, "signal": loss.signal, "pixel": loss.pixel}
+
+    held_out = [pair for pair in pairs if pair.split == "val"] or [pair for pair in pairs if pair.split == "test"]
+    inputs = [manifest, *context.folder("fuse").glob(f"*/{fuse.CORPUS}"), context.folder("pretrain") / MODEL]
+    folder = train(
+        context,
+        plgn,
+        batches,
+        losses,
+        params.plgn,
+        kind=KIND,
+        architecture=architecture(context, channels),
+        key=key_of(params.seed, params.plgn, files=inputs, code=("models", "signal", "training", "synthesis")),
+        validate=lambda: modulation(plgn, _samples(channels, held_out, fused, cache)),
+    )
+    write_index(index, folder / INDEX)
+    context.ledger.value("signal_pairs", len(index))
+    context.ledger.dataset(f"{task} pairs", manifest)
+
+
+def architecture(context: Context, channels: Sequence[Channel]) -> dict:
+    """What a PLGN file says of itself: task, SigFormer, channels."""
+    sigformer = context.params.sigformer.model_dump(mode="json")
+    return {"task": context.task, "sigformer": sigformer, "channels": [channel.name for channel in channels]}
+
+
+def present_channels(task: str, pairs: Sequence[Pair]) -> list[Channel]:
+    """Channels of the modalities that the training pairs have.
+
+    Raises:
+        UserError: there is no training pair at all.
+    """
+    seen = {name for pair in pairs for name in modalities(pair.task, pair.subtask)}
+    if not seen:
+        raise UserError(f"no training pair of {task}; give 'ingest.{task}' more pairs or smaller val and test fractions")
+    return [channel for channel in task_channels(task) if channel.modality in seen]
+
+
+def cells(channel: Channel, pairs: Sequence[Pair], fused: dict[str, dict[str, Path]]) -> list[Cell]:
+    """Every (pair, model) whose pair has the channel's modality."""
+    return [
+        Cell(paths[pair.pair_id], source)
+        for pair in pairs
+        for modality, source in zip(modalities(pair.task, pair.subtask), (pair.a_path, pair.b_path), strict=True)
+        if modality == channel.modality
+        for paths in fused.values()
+    ]
+
+
+def load_sigformer(context: Context) -> SigFormer:
+    """The SigFormer that stage ``pretrain`` made."""
+    model = SigFormer(context.params.sigformer)
+    config = context.params.sigformer.model_dump(mode="json")
+    load_weights(context.folder("pretrain") / MODEL, model, kind=SIGFORMER, config=config)
+    return model
+
+
+def _crops(context: Context, found: list[Cell], channel: Channel, cache: PlaneCache) -> CropBatches:
+    config = context.params.plgn
+
+    def load(index: int) -> np.ndarray:
+        cell = found[index]
+        return np.stack([cache(cell.fused, channel.source), cache(cell.real, channel.target)])
+
+    names = (context.params.seed, "plgn", context.task, channel.name)
+    return CropBatches(
+        load, len(found), batch=config.batch, crop=config.crop, turns=context.task != "vif", names=names
+    )
+
+
+def _samples(channels, pairs, fused, cache) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:  # noqa: ANN001
+    for channel in channels:
+        for cell in cells(channel, pairs, fused):
+            yield channel.name, cache(cell.fused, channel.source), cache(cell.real, channel.target)
+
+
+if __name__ == "__main__":
+    sys.exit(main("plgn", run, sections=("sigformer", "plgn", "compute")))

@@ -1,0 +1,59 @@
+"""Stage ``pretrain``: SigFormer learns to reconstruct photographs from their subbands (SigFusion, Eq. 15)."""
+
+import sys
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from components.manifest import read_photos
+from components.models.sigformer import KIND, SigFormer
+from components.seeds import seed_of
+from components.stages.base import Context, key_of, main
+from components.stages.trained import train
+from components.training.data import CropBatches
+from components.training.images import PlaneCache
+from components.training.validate import reconstruction
+
+HELD_OUT = 10
+"""Every tenth photograph is left out of training and measures reconstruction."""
+
+
+def run(context: Context) -> None:
+    """Train SigFormer on photographs; measure how well, and through which subbands, it reconstructs unseen ones."""
+    params = context.params
+    manifest = context.folder("ingest", "photos") / "photos.parquet"
+    photos = read_photos(manifest)
+    seen = [photo for index, photo in enumerate(photos) if index % HELD_OUT]
+    torch.manual_seed(seed_of(params.seed, "pretrain"))
+    model, cache = SigFormer(params.sigformer), PlaneCache()
+    crops = CropBatches(
+        lambda index: cache(seen[index].path)[None],
+        len(seen),
+        batch=params.pretrain.batch,
+        crop=params.pretrain.crop,
+        turns=True,
+        names=(params.seed, "pretrain"),
+    )
+
+    def losses(batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        image = batch[0][0].to(next(model.parameters()).device, non_blocking=True)
+        return {"loss": F.mse_loss(model(image), image)}
+
+    code = ("models/sigformer", "signal", "training")
+    train(
+        context,
+        model,
+        crops,
+        losses,
+        params.pretrain,
+        kind=KIND,
+        architecture=params.sigformer.model_dump(mode="json"),
+        key=key_of(params.seed, params.sigformer, params.pretrain, files=[manifest], code=code),
+        validate=lambda: reconstruction(model, (cache(photo.path) for photo in photos[::HELD_OUT])),
+    )
+    context.ledger.dataset("photographs", manifest)
+
+
+if __name__ == "__main__":
+    sys.exit(main("pretrain", run, sections=("sigformer", "pretrain", "compute"), tasks=()))

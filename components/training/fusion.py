@@ -1,0 +1,25 @@
+"""Training the fusion network, on synthetic pairs (SigFusion, Eq. 1) and on real ones (Eq. 16)."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from components.losses.fusion import fusion_terms, task_weights, weighted
+from components.models.fusion import FusionNet
+
+
+def fusion_losses(net: FusionNet, task: str, target: str) -> Callable[[tuple[Tensor, Tensor]], dict[str, Tensor]]:
+    """Batch (planes (2, B, 1, H, W), indices) to the task's loss and its terms; the sources are the pseudo-labels.
+
+    Args:
+        target: of the intensity term, see :func:`components.losses.fusion.fusion_terms`; ``mef`` only.
+    """
+    weights = task_weights(task)
+    target = target if task == "mef" else "max"
+
+    def losses(batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        sources = batch[0].to(next(net.parameters()).device, non_blocking=True)
+        terms = fusion_terms(net(sources), *sources, target=target)
+        return {"loss": weighted(terms, weights), **{name: terms[name] for name in weights}}
+
+    return losses

@@ -1,0 +1,124 @@
+"""The one training loop: deterministic, resumable, stops on NaN.
+
+What happens at step k depends on the seed and k alone, so a killed run continues from its last checkpoint and ends with
+the same weights as one that was never interrupted (bit for bit on the same CPU and thread count).
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from components.errors import UserError
+from components.training.checkpoint import Checkpoint
+from components.training.config import TrainConfig
+
+Losses = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One logged value; ``history.parquet`` holds these."""
+
+    step: int
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a model runs: the torch device, and whether bfloat16 autocast is on."""
+
+    torch: torch.device
+    bf16: bool = False
+
+    def autocast(self) -> torch.autocast:
+        """Autocast context; FFTs inside models cast to float32 themselves."""
+        return torch.autocast(self.torch.type, dtype=torch.bfloat16, enabled=self.bf16)
+
+
+def pick_device(device: str = "auto", precision: str = "auto") -> Device:
+    """CUDA where there is one; bf16 on CUDA unless told otherwise.
+
+    Raises:
+        UserError: CUDA asked for and not there.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("params.yaml: key 'compute.device': cuda asked for, but torch sees no GPU; use auto or cpu")
+    kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    return Device(torch.device(kind), bf16=precision == "bf16" or (precision == "auto" and kind == "cuda"))
+
+
+def fit(
+    model: nn.Module,
+    batches: Callable[[int], Iterable],
+    losses: Callable[[object], Losses],
+    config: TrainConfig,
+    *,
+    folder: Path,
+    device: Device,
+    progress: Callable[[int, Losses], None] = lambda step, values: None,
+) -> list[Row]:
+    """Minimise ``losses(batch)["loss"]`` over the parameters of ``model`` that require gradients.
+
+    Args:
+        batches: first step to an iterable of the batches of that and all later steps.
+        losses: batch to named scalars, of which ``loss`` is minimised and all are logged.
+        folder: holds the checkpoint while the run lasts.
+        progress: called after every step.
+
+    Returns:
+        the logged values, those from before an interruption included.
+
+    Raises:
+        UserError: the loss is no longer finite; the last good checkpoint stays.
+    """
+    model.to(device.torch).train()
+    optimizer = make_optimizer(model, config)
+    checkpoint = Checkpoint(folder, model, optimizer)
+    start, history = checkpoint.restore()
+    history = [Row(*row) for row in history]
+    for step, batch in zip(range(start, config.steps), batches(start), strict=False):
+        with device.autocast():
+            values = losses(batch)
+        _update(model, optimizer, values["loss"], config, step)
+        if step % config.log_every == 0 or step == config.steps - 1:
+            history += [Row(step, name, float(value.detach())) for name, value in values.items()]
+        progress(step, values)
+        if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
+            checkpoint.save(step + 1, [(row.step, row.name, row.value) for row in history])
+    model.eval()
+    return history
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """Adam (the paper's) or AdamW over the trainable parameters."""
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(trainable, lr=config.lr, weight_decay=config.weight_decay)
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """Linear warm-up, then constant or cosine to ``final_lr``."""
+    if step < config.warmup:
+        return config.lr * (step + 1) / config.warmup
+    if config.schedule == "constant":
+        return config.lr
+    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.final_lr + (config.lr - config.final_lr) * (1 + math.cos(math.pi * done)) / 2
+
+
+def _update(
+    model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, config: TrainConfig, step: int
+) -> None:
+    if not torch.isfinite(loss):
+        raise UserError(f"training: loss is {float(loss)} at step {step}; lower 'lr' or check the images of this stage")
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(step, config)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+    optimizer.step()
