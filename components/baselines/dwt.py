@@ -1,10 +1,10 @@
 """Fusion in the discrete wavelet domain (DWT).
 
-After Li, Manjunath & Mitra, "Multisensor Image Fusion Using the Wavelet Transform", Graphical Models and Image Processing
-57(3), 1995.
+After Li, Manjunath & Mitra, "Multisensor Image Fusion Using the Wavelet Transform", Graphical Models and Image
+Processing 57(3), 1995.
 Differs from the paper: the largest coefficient is chosen pixel by pixel, without its area-based activity measure and
-consistency check, and the approximations are averaged, as in most later comparisons. The paper fixes no wavelet; db4 with
-four levels is our choice.
+consistency check, and the approximations are averaged, as in most later comparisons. The wavelet (db4) and the depth
+(four levels) are our choice.
 """
 
 import numpy as np

@@ -19,6 +19,9 @@ from torch import Tensor
 
 Border = Literal["replicate", "symmetric"]
 LAPLACIAN_TAPS = (1.0, -2.0, 1.0)
+# Second differences of 8-bit and 16-bit values are multiples of 4e-3 and 1.5e-5; stored as float32 they are off by up
+# to a few 1e-7, which would decide between sources wherever the true difference is zero in all of them.
+ROUNDING = 1e-6
 
 
 def correlate(image: Tensor, taps: Sequence[float], dim: int, border: Border = "replicate") -> Tensor:
@@ -42,9 +45,16 @@ def separable(image: Tensor, taps: Sequence[float], border: Border = "replicate"
     return correlate(correlate(image, taps, -2, border), taps, -1, border)
 
 
-def laplacian(image: Tensor) -> Tensor:
-    """Second difference with the 4-neighbour mask ``[0 1 0; 1 -4 1; 0 1 0]``; exactly zero on flat regions."""
-    return correlate(image, LAPLACIAN_TAPS, -2) + correlate(image, LAPLACIAN_TAPS, -1)
+def contrast(image: Tensor) -> Tensor:
+    """Magnitude of the 4-neighbour Laplacian ``[0 1 0; 1 -4 1; 0 1 0]``, exactly zero where it is rounding alone.
+
+    Example:
+        >>> ramp = torch.arange(100, 106).expand(3, 6) / 255
+        >>> contrast(ramp)[1]
+        tensor([0.0039, 0.0000, 0.0000, 0.0000, 0.0000, 0.0039])
+    """
+    magnitude = (correlate(image, LAPLACIAN_TAPS, -2) + correlate(image, LAPLACIAN_TAPS, -1)).abs()
+    return magnitude * (magnitude > ROUNDING)
 
 
 def average(image: Tensor, radius: int) -> Tensor:

@@ -2,13 +2,13 @@
 
 Li, Kang & Hu, "Image Fusion With Guided Filtering", IEEE TIP 22(7), 2013, section III: two-scale decomposition, weight
 maps by saliency and guided filtering, two-scale reconstruction.
-Differs from the authors' MATLAB: equal saliency shares the pixel instead of giving it to the first source, weights are
-clipped to [0, 1] without being rounded to 8 bits.
+Differs from the authors' MATLAB: equal saliency shares the pixel instead of giving it to the first source, contrast
+below float32 rounding counts as zero, and weights are clipped to [0, 1] without being rounded to 8 bits.
 """
 
 from torch import Tensor
 
-from components.baselines.filters import average, gaussian, laplacian
+from components.baselines.filters import average, contrast, gaussian
 from components.baselines.guided import guided_filter
 from components.baselines.registry import TASKS, at_least, fusion_method
 from components.baselines.rules import normalise
@@ -61,7 +61,7 @@ def fuse_gff(
     at_least(1e-12, sigma_g=sigma_g, eps1=eps1, eps2=eps2)
     base = average(sources, average_radius)
     detail = sources - base
-    winner = _winner(gaussian(laplacian(sources).abs(), r_g, sigma_g))
+    winner = _winner(gaussian(contrast(sources), r_g, sigma_g))
     base_weights = _smooth_weights(sources, winner, r1, eps1)
     detail_weights = _smooth_weights(sources, winner, r2, eps2)
     return (base_weights * base + detail_weights * detail).sum(0).clamp(0, 1)

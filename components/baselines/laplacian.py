@@ -1,7 +1,7 @@
 """Laplacian-pyramid fusion (LP).
 
 Pyramid of Burt & Adelson, "The Laplacian Pyramid as a Compact Image Code", IEEE Trans. Communications 31(4), 1983, with
-the rules that became customary for it: the coefficient of largest magnitude in every band, the mean of the low-pass rest.
+the customary rules: the coefficient of largest magnitude in every band, the mean of the low-pass rest.
 """
 
 from torch import Tensor
@@ -9,6 +9,9 @@ from torch import Tensor
 from components.baselines.pyramid import collapse, laplacian_pyramid, max_levels
 from components.baselines.registry import TASKS, at_least, fusion_method
 from components.baselines.rules import max_abs
+
+# The paper's a, whose equivalent weighting function is closest to a Gaussian.
+CENTRE_TAP = 0.4
 
 
 @fusion_method(
@@ -19,19 +22,18 @@ from components.baselines.rules import max_abs
     equation="LP_l(F) = argmax_n |LP_l(I_n)|; rest(F) = mean_n rest(I_n)",
     notes="fewer levels where the image is too small for them",
 )
-def fuse_laplacian(sources: Tensor, *, levels: int = 4, a: float = 0.4) -> Tensor:
+def fuse_laplacian(sources: Tensor, *, levels: int = 4) -> Tensor:
     """Fuse sources band by band in a Laplacian pyramid.
 
     Args:
         sources: ``(n, B, 1, H, W)`` in [0, 1].
         levels: band-pass layers; no more than the shorter side can be halved.
-        a: centre tap of the generating kernel, the paper's symbol and value.
 
     Returns:
         Fused planes, ``(B, 1, H, W)`` in [0, 1].
 
     Raises:
-        UserError: ``levels`` or ``a`` is too small.
+        UserError: ``levels`` is below one.
 
     Example:
         >>> import torch
@@ -39,7 +41,6 @@ def fuse_laplacian(sources: Tensor, *, levels: int = 4, a: float = 0.4) -> Tenso
         torch.Size([1, 1, 61, 83])
     """
     at_least(1, levels=levels)
-    at_least(0.25, a=a)
-    *details, rest = laplacian_pyramid(sources, min(levels, max_levels(sources)), a=a)
+    *details, rest = laplacian_pyramid(sources, min(levels, max_levels(sources)), a=CENTRE_TAP)
     fused = [*map(max_abs, details), rest.mean(0)]
-    return collapse(fused, a=a).clamp(0, 1)
+    return collapse(fused, a=CENTRE_TAP).clamp(0, 1)

@@ -1,6 +1,6 @@
 """Which files decide what a fusion method computes.
 
-The fused corpus fingerprints a method by the bytes of these files, so that a changed method is fused again and no other.
+The fused corpus fingerprints a method by the bytes of these files, so that only a changed method is fused again.
 """
 
 import ast

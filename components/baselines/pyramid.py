@@ -1,7 +1,7 @@
 """Gaussian and Laplacian pyramids for images of any size.
 
-Burt & Adelson, "The Laplacian Pyramid as a Compact Image Code", IEEE Trans. Communications 31(4), 1983: REDUCE and EXPAND
-with the generating kernel ``[1/4 - a/2, 1/4, a, 1/4, 1/4 - a/2]``.
+Burt & Adelson, "The Laplacian Pyramid as a Compact Image Code", IEEE Trans. Communications 31(4), 1983: REDUCE and
+EXPAND with the generating kernel ``[1/4 - a/2, 1/4, a, 1/4, 1/4 - a/2]``.
 Differs from the paper: sides may have any length (a side of N reduces to ceil(N / 2), the paper needs M 2^N + 1), and
 borders follow the code of Mertens et al.: mirrored in REDUCE, replicated in EXPAND.
 """

@@ -101,13 +101,20 @@ class FusionMethod:
                 raise UserError(f"{self.name}: option {key}={value!r} must be of type {wanted.__name__}")
 
 
-def fusion_method(name: str, *, tasks: tuple[Task, ...], **facts: object) -> Callable[[Callable], Callable]:
-    """Register a function as a fusion method and return it unchanged.
+def fusion_method(
+    name: str,
+    *,
+    tasks: tuple[Task, ...],
+    paper: str = "",
+    year: int | None = None,
+    n_sources: tuple[int, int | None] = (2, None),
+    kind: Literal["classical", "learned"] = "classical",
+    equation: str = "",
+    notes: str = "",
+) -> Callable[[Callable], Callable]:
+    """Register the decorated function as a fusion method; it stays callable as it is.
 
-    Args:
-        name: unique key.
-        tasks: tasks the method is meant for.
-        **facts: further fields of :class:`FusionMethod`.
+    The arguments are the fields of :class:`FusionMethod`.
 
     Raises:
         ValueError: the name is taken, or a task is unknown.
@@ -119,7 +126,7 @@ def fusion_method(name: str, *, tasks: tuple[Task, ...], **facts: object) -> Cal
         if name in _METHODS:
             taken = _METHODS[name].function
             raise ValueError(f"fusion method {name!r} is already defined by {taken.__module__}.{taken.__qualname__}")
-        _METHODS[name] = FusionMethod(name, function, tasks, **facts)
+        _METHODS[name] = FusionMethod(name, function, tasks, paper, year, n_sources, kind, equation, notes)
         return function
 
     return register

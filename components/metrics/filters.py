@@ -15,7 +15,7 @@ def gaussian_window(size: int, sigma: float) -> tuple[float, ...]:
 
     Example:
         >>> [round(weight, 3) for weight in gaussian_window(3, 0.6)]
-        [0.166, 0.668, 0.166]
+        [0.166, 0.667, 0.166]
     """
     radius = size // 2
     weights = [math.exp(-(x * x) / (2 * sigma * sigma)) for x in range(-radius, radius + 1)]

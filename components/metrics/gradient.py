@@ -10,11 +10,13 @@ from components.metrics.registry import metric
 
 #: Stands for an exactly zero derivative or strength, so that flat on flat compares as equal.
 _ZERO = 1e-5
+#: The most a pixel can score: both sigmoids at their right end.
+_BEST = 1 / (1 + math.exp(-5)) ** 2
 
 
 @metric(
     "Q_G",
-    range=(0.0, 0.986655),
+    range=(0.0, _BEST),
     convention="mean of per-pixel ratios, steepness -10 and -20 (Liu's metricXydeas); the paper's Q_G, not Qabf",
     paper="Xydeas & Petrovic, Objective image fusion performance measure, Electronics Letters 36(4), 2000",
     equation=r"\frac{1}{HW}\sum_p \frac{Q^{AF}_p g^A_p + Q^{BF}_p g^B_p}{g^A_p + g^B_p}",
@@ -24,7 +26,7 @@ def q_g(context: Context) -> Tensor:
 
     Per source, with strength ratio :math:`G` and agreement of direction :math:`D` in [0, 1],
     :math:`Q = [1 + e^{-10(G - 0.5)}]^{-1} [1 + e^{-20(D - 0.75)}]^{-1}`. Flat on flat counts as a perfect pixel:
-    constant images score the maximum 0.98665, and black backgrounds inflate the mean. Swapping a and b changes the
+    constant images score the maximum 0.98666, and black backgrounds inflate the mean. Swapping a and b changes the
     value slightly, as in the published code.
 
     Example:

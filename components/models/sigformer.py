@@ -31,11 +31,11 @@ class SigFormerConfig(BaseModel):
     heads: int = Field(4, ge=1, description="attention heads; divides width")
     patch: int = Field(4, ge=1, description="pixels along one side of a patch")
     signals: int = Field(16, ge=2, description="1-D signals per submodule")
-    pools: tuple[int, ...] = Field((1, 2), min_length=1, description="down-sampling before flattening, per submodule")
+    pools: tuple[int, ...] = Field((1, 1), min_length=1, description="down-sampling before flattening, per submodule")
     bands: int = Field(3, ge=2, description="subbands per wavelet split: one low, the rest high")
     boundaries: Rule = Field("line", description="where spectra are cut")
     scan: Scan = Field("alternate", description="order in which maps are flattened")
-    skip: Literal["full", "pooled", "none"] = Field("pooled", description="what Eq. 11 adds to the low subband")
+    skip: Literal["full", "pooled", "none"] = Field("none", description="what Eq. 11 adds to the low subband")
 
     @model_validator(mode="after")
     def _divides(self) -> "SigFormerConfig":

@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from components.errors import UserError
 from components.files import write_atomic
 
+METADATA = "sigforge"
+
 
 def save_weights(path: Path, module: nn.Module, *, kind: str, config: dict) -> None:
     """Write ``module``'s state with its ``kind`` and ``config`` (JSON-able); same state, same bytes."""
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
-    metadata = {"config": json.dumps(config, sort_keys=True), "kind": kind}
+    # One entry only: safetensors writes several in random order, and the same state must give the same bytes.
+    metadata = {METADATA: json.dumps({"config": config, "kind": kind}, sort_keys=True)}
     write_atomic(path, save(state, metadata))
 
 
@@ -27,15 +30,15 @@ def read_weights(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict]:
     """
     try:
         with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
+            facts = json.loads((file.metadata() or {}).get(METADATA, "{}"))
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise UserError(f"{path}: no such model file; run the stage that trains it or give another path") from None
     except SafetensorError as error:
         raise UserError(f"{path}: not a complete safetensors file ({error}); make it anew") from None
-    if metadata.get("kind") != kind:
-        raise UserError(f"{path}: holds a {metadata.get('kind', 'nameless')} model where a {kind} model is needed")
-    return state, json.loads(metadata["config"])
+    if facts.get("kind") != kind:
+        raise UserError(f"{path}: holds a {facts.get('kind', 'nameless')} model where a {kind} model is needed")
+    return state, facts["config"]
 
 
 def load_weights(path: Path, module: nn.Module, *, kind: str, config: dict) -> None:

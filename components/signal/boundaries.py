@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 FALLBACK = (math.pi / 8, math.pi / 2)
+SILENCE = 1e-9
 
 
 def midpoint_boundaries(magnitude: Tensor, bands: int) -> Tensor:
@@ -59,7 +60,8 @@ def line_boundaries(magnitude: Tensor, bands: int, *, lowest: float = math.pi / 
     whitened = whitened.masked_fill(_grid(magnitude) <= lowest, -math.inf)
     maxima, found = largest_maxima(whitened, bands - 1, separation=line)
     starts = torch.cat([torch.zeros_like(maxima[..., :1]), maxima[..., :-1]], dim=-1)
-    enough = (found == bands - 1)[..., None]
+    # The logarithm of an all but silent spectrum is rounding noise, not peaks.
+    enough = ((found == bands - 1) & (magnitude.amax(-1) > SILENCE))[..., None]
     return torch.where(enough, (starts + maxima) / 2, fixed_boundaries(bands, like=magnitude))
 
 

@@ -1,6 +1,7 @@
 """Scenes and reference arithmetic shared by the tests of the fusion methods."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -62,7 +63,7 @@ def burt():
         gaussian = [image]
         for _ in range(levels):
             gaussian.append(reduce(gaussian[-1], a))
-        details = [g - expand(h, g.shape, a) for g, h in zip(gaussian, gaussian[1:], strict=False)]
+        details = [g - expand(h, g.shape, a) for g, h in pairwise(gaussian)]
         return gaussian, [*details, gaussian[-1]]
 
     def synthesise(layers, a):

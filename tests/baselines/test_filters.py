@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from components.baselines.filters import average, box_mean, correlate, gaussian, laplacian, separable
+from components.baselines.filters import average, box_mean, contrast, correlate, gaussian, separable
 
 TAPS = (0.5, -1.0, 3.0, 0.25, 2.0)
 
@@ -36,10 +36,18 @@ def test_separable_filters_both_directions():
     torch.testing.assert_close(separable(spike, TAPS)[1:6, 1:6], flipped[:, None] * flipped)
 
 
-def test_laplacian_is_the_four_neighbour_mask_and_zero_where_flat():
+def test_contrast_is_the_magnitude_of_the_four_neighbour_mask():
     image, mask = noise(8, 11), [[0, 1, 0], [1, -4, 1], [0, 1, 0]]
-    np.testing.assert_allclose(laplacian(image), ndimage.correlate(image.numpy(), mask, mode="nearest"), atol=1e-14)
-    assert torch.equal(laplacian(torch.full((5, 6), 1 / 3)), torch.zeros(5, 6))
+    np.testing.assert_allclose(contrast(image), np.abs(ndimage.correlate(image.numpy(), mask, mode="nearest")), atol=1e-14)
+
+
+@pytest.mark.parametrize("depth", [255, 65535])
+def test_contrast_keeps_single_steps_and_drops_rounding(depth):
+    ramp = torch.arange(200).expand(3, 200) / depth
+    assert torch.equal(contrast(ramp)[:, 1:-1], torch.zeros(3, 198))
+    step = torch.zeros(5, 5)
+    step[2, 2] = 1 / depth
+    assert (contrast(step) > 0).sum() == 5
 
 
 def test_average_agrees_with_scipy_even_where_the_window_exceeds_the_image():
@@ -65,8 +73,14 @@ def test_box_mean_is_the_mean_over_the_window_inside_the_image(height, width, ra
     np.testing.assert_allclose(box_mean(torch.from_numpy(image), radius), expected, atol=1e-12)
 
 
+def test_box_mean_sums_in_double_precision():
+    means = box_mean(torch.full((3, 4096), 0.1), 3)
+    assert means.dtype == torch.float64
+    assert (means - float(torch.tensor(0.1))).abs().max() < 1e-12
+
+
 def test_leading_dimensions_are_filtered_one_by_one():
     stack = noise(2, 3, 1, 12, 10)
-    filters = (laplacian, lambda x: gaussian(x, 2, 1.0), lambda x: average(x, 3), lambda x: box_mean(x, 3))
+    filters = (contrast, lambda x: gaussian(x, 2, 1.0), lambda x: average(x, 3), lambda x: box_mean(x, 3))
     for function in filters:
         assert torch.equal(function(stack)[1, 2, 0], function(stack[1, 2, 0].clone()))

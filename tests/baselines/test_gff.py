@@ -35,6 +35,13 @@ def test_agrees_with_the_algorithm_written_out(n, focus):
     np.testing.assert_allclose(get_method("gff").fuse(*planes)[0, 0], expected, atol=2e-5)
 
 
+def test_weights_beyond_one_are_clipped():
+    """Blocks of flat grey drive the guided filter past its input range: to -0.02 and 1.03 here."""
+    blocks = np.random.default_rng(3).random((2, 6, 7)).astype(np.float32).repeat(10, 1).repeat(10, 2)
+    fused = get_method("gff").fuse(*torch.from_numpy(blocks)[:, None, None])
+    np.testing.assert_allclose(fused[0, 0], by_scipy(blocks.astype(float), 45, 0.3, 7, 1e-6), atol=2e-5)
+
+
 def test_radii_and_regularisers_reach_their_layers(focus):
     options = {"r1": 9, "eps1": 0.1, "r2": 3, "eps2": 1e-3}
     expected = by_scipy(np.stack([plane[0, 0].double().numpy() for plane in (focus.near, focus.far)]), **options)

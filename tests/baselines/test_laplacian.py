@@ -9,13 +9,13 @@ def gradient_energy(image):
     return float((image.diff(dim=-1) ** 2).mean() + (image.diff(dim=-2) ** 2).mean())
 
 
-@pytest.mark.parametrize(("levels", "a"), [(1, 0.4), (4, 0.4), (3, 0.375)])
-def test_agrees_with_the_rule_written_out(levels, a, burt, focus):
+@pytest.mark.parametrize("levels", [1, 4])
+def test_agrees_with_the_rule_written_out(levels, burt, focus):
     sources = [plane[0, 0].double().numpy() for plane in (focus.near, focus.far)]
-    near, far = (burt.analyse(source, levels, a)[1] for source in sources)
+    near, far = (burt.analyse(source, levels, 0.4)[1] for source in sources)
     bands = [np.where(np.abs(x) >= np.abs(y), x, y) for x, y in zip(near[:-1], far[:-1], strict=True)]
-    expected = burt.synthesise([*bands, (near[-1] + far[-1]) / 2], a).clip(0, 1)
-    fused = get_method("laplacian").fuse(focus.near, focus.far, levels=levels, a=a)
+    expected = burt.synthesise([*bands, (near[-1] + far[-1]) / 2], 0.4).clip(0, 1)
+    fused = get_method("laplacian").fuse(focus.near, focus.far, levels=levels)
     np.testing.assert_allclose(fused[0, 0], expected, atol=1e-5)
 
 

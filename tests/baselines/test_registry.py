@@ -64,7 +64,7 @@ def test_methods_cannot_be_changed():
 
 def test_defaults_are_the_papers():
     assert get_method("mean").defaults == {}
-    assert get_method("laplacian").defaults == {"levels": 4, "a": 0.4}
+    assert get_method("laplacian").defaults == {"levels": 4}
     assert get_method("dwt").defaults == {"wavelet": "db4", "levels": 4, "mode": "symmetric"}
     assert get_method("mertens").defaults == {"omega_c": 1.0, "omega_e": 1.0, "sigma": 0.2}
     gff = get_method("gff").defaults

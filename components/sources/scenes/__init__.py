@@ -18,9 +18,10 @@ from collections.abc import Iterator, Sequence
 from types import ModuleType
 
 from components.errors import UserError
+from components.seeds import rng_of
 from components.sources import demo
 from components.sources.scenes import mef, mfif, mif, vif
-from components.sources.scenes.base import SIMULATED, ScenePair, seeded
+from components.sources.scenes.base import SIMULATED, ScenePair
 
 __all__ = ["SIZES", "TASKS", "ScenePair", "bases", "simulate", "subtasks"]
 
@@ -92,7 +93,7 @@ def _pair(task: str, index: int, size: int, seed: int, chosen: tuple[str, ...]) 
     turn, which = divmod(index, len(module.SUBTASKS))
     lap, place = divmod(turn, len(chosen))
     subtask, base = module.SUBTASKS[which], chosen[place]
-    scene = module.render(base, size, lap, seeded(seed, task, base, index), subtask)
+    scene = module.render(base, size, lap, rng_of(seed, task, base, index), subtask)
     a_modality, b_modality = (subtask.split("-")[1], "mri") if task == "mif" else module.MODALITIES
     origin = demo.ORIGINS.get(base)
     return ScenePair(

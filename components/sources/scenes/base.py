@@ -1,10 +1,9 @@
-"""What the four simulators share: the pair they make, seeds, crops of base photographs, linear light, smooth noise.
+"""What the four simulators share: the pair they make, crops of base photographs, linear light, smooth noise.
 
 Photographs are taken for sRGB (IEC 61966-2-1) and all optics is computed in linear light. Lengths in pixels are given
 for a picture 128 pixels wide and scale with it, so a pair looks alike at every size.
 """
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -68,17 +67,6 @@ class Window:
         part = image[self.top : self.top + self.side, self.left : self.left + self.side]
         part = cv2.resize(part, (self.size, self.size), interpolation=cv2.INTER_AREA)
         return np.ascontiguousarray(part[:, ::-1]) if self.mirrored else part
-
-
-def seeded(*keys: object) -> np.random.Generator:
-    """A generator that depends on the keys alone, the same on every machine.
-
-    Example:
-        >>> int(seeded(0, "vif", 3).integers(100)) == int(seeded(0, "vif", 3).integers(100))
-        True
-    """
-    digest = hashlib.sha256("/".join(map(str, keys)).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
 def window(base: str, size: int, lap: int, rng: np.random.Generator) -> Window:

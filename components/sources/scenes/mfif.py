@@ -11,8 +11,8 @@ Blur: the scene is cut into layers of inverse depth, each blurred by its own dis
 behind it. Behind an occluder the layer is continued by diffusion from what is visible, so a blurred foreground turns
 transparent at its rim and a blurred background is not tinted by a sharp foreground.
 
-Constants: the aperture gives the opposite end of the scene a disc of radius 2.5 to 4.5 pixels at 128 pixels; sensor
-noise 0.5 codes. Focus breathing is left out: it would break registration.
+Constants: the aperture gives what is in focus in one picture a disc of radius 2.5 to 4.5 pixels (at 128) in the other;
+sensor noise 0.5 codes. Focus breathing is left out: it would break registration.
 """
 
 import cv2
@@ -49,13 +49,16 @@ def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: st
         depth, origin = _normalised(view.cut(motorcycle_disparity())), "measured"
     else:
         depth, origin = synthetic_inverse_depth(photo, rng), "synthetic"
-    aperture = rng.uniform(2.5, 4.5) * size / 128
-    near, far = (_noisy(defocus(photo, depth, focus, aperture), rng) for focus in (0.85, 0.1))
-    return Scene(near, far, photo, f"thin lens, {origin} depth, aperture {aperture:.1f} px, focused near and far")
+    # Focus on something that is there: one pixel in eight lies farther than `behind`, one in eight nearer than `front`.
+    behind, front = (float(np.quantile(depth, share)) for share in (0.125, 0.875))
+    blur = rng.uniform(2.5, 4.5) * size / 128
+    aperture = blur / max(front - behind, 0.3)
+    near, far = (_noisy(defocus(photo, depth, focus, aperture), rng) for focus in (front, behind))
+    return Scene(near, far, photo, f"thin lens, {origin} depth, blur disc of radius {blur:.1f} px between near and far")
 
 
 def synthetic_inverse_depth(photo: Pixels, rng: np.random.Generator) -> Image:
-    """Inverse depth in [0, 1] (H, W): tilted background below 0.35, one or more foreground objects above 0.7."""
+    """Inverse depth in [0, 1] (H, W): tilted background below 0.4, one or more foreground objects above 0.7."""
     size = photo.shape[0]
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size - 0.5
     background = 0.17 + 0.3 * y * rng.uniform(0.3, 1.0) + 0.15 * x * rng.uniform(-1.0, 1.0)

@@ -19,7 +19,8 @@ import math
 import cv2
 import numpy as np
 
-from components.sources.scenes.base import Image, Pixels, Scene, gaussian, seeded, smooth_noise, to_bytes
+from components.seeds import rng_of
+from components.sources.scenes.base import Image, Pixels, Scene, gaussian, smooth_noise, to_bytes
 
 BASES = tuple(f"head{number:02d}" for number in range(12))
 SUBTASKS = ("mri-ct", "mri-pet", "mri-spect")
@@ -135,7 +136,7 @@ def head(base: str, size: int, rng: np.random.Generator) -> tuple[Fractions, str
 
     The name alone fixes shape and folds; ``rng`` chooses the slice level, the pose and the lesion.
     """
-    own = seeded("head", base)
+    own = rng_of(0, "head", base)
     level = rng.uniform(0.0, 1.0)
     x, y = _coordinates(size, own, rng, level)
     breadth, skull = own.uniform(0.76, 0.84), own.uniform(0.84, 0.88)
@@ -168,10 +169,6 @@ class _Canvas:
         for fraction in self.tissues.values():
             fraction *= 1.0 - cover
         self.tissues[name] += cover
-
-    def brain(self) -> Image:
-        """Where there is brain tissue."""
-        return self.tissues["grey"] + self.tissues["white"]
 
 
 def _coordinates(size: int, own: np.random.Generator, rng: np.random.Generator, level: float) -> tuple[Image, Image]:
@@ -206,7 +203,8 @@ def _cortex(canvas: _Canvas, x: Image, y: Image, depth: Image, sulcus: Image) ->
     reach = np.clip(1.0 - depth / 0.27, 0.0, 1.0)
     folded = np.where(depth < 0.30, 0.042 - sulcus, -1.0) + 0.05 * (np.sqrt(reach) - 1.0)
     canvas.paint("grey", np.maximum(np.maximum(0.045 - depth, folded), fissure + 0.035), inside)
-    canvas.paint("csf", np.maximum(0.014 * reach - 0.002 - sulcus, fissure), inside)
+    # Below their reach the sulci end a whole pixel short, or anti-aliasing would leave specks in the white matter.
+    canvas.paint("csf", np.maximum(0.016 * reach - canvas.pixel * (1.0 - reach) - sulcus, fissure), inside)
 
 
 def _deep(canvas: _Canvas, x: Image, y: Image, width: float, level: float) -> None:
@@ -229,7 +227,7 @@ def _lesion(canvas: _Canvas, x: Image, y: Image, size: int, rng: np.random.Gener
     angle, distance, extent = rng.uniform(0.0, 6.28), rng.uniform(0.25, 0.55), rng.uniform(0.10, 0.2)
     reach = np.hypot(x - 0.75 * distance * math.cos(angle), y - distance * math.sin(angle))
     ragged = extent * (1.0 + 0.18 * smooth_noise(rng, size, 10)) - reach
-    brain = canvas.brain()
+    brain = canvas.tissues["grey"] + canvas.tissues["white"]
     if kind == "tumour":
         canvas.paint("oedema", ragged + 0.4 * extent, brain * 0.8)
         canvas.paint("tumour", ragged, brain)

@@ -1,0 +1,267 @@
+"""The tables that say which images there are: pairs, photographs, and what was left out and why.
+
+One schema per table (DESIGN, section 3), Parquet on disk. The same records give the same bytes, in whatever order they
+were found.
+"""
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import scipy.fft
+
+from components.colour import luma
+from components.errors import UserError
+from components.files import atomic_path
+
+SPLITS = ("train", "val", "test")
+MODALITIES: dict[str, dict[str, tuple[str, str]]] = {
+    "vif": {"vif": ("ir", "vis")},
+    "mif": {"mri-ct": ("ct", "mri"), "mri-pet": ("pet", "mri"), "mri-spect": ("spect", "mri")},
+    "mfif": {"mfif": ("near", "far")},
+    "mef": {"mef": ("under", "over")},
+}
+TASKS = tuple(MODALITIES)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two registered images of one scene; ``split`` is empty until :func:`assign_splits` has decided."""
+
+    pair_id: str
+    task: str
+    subtask: str
+    split: str
+    a_path: str
+    b_path: str
+    a_sha256: str
+    b_sha256: str
+    height: int
+    width: int
+    a_channels: int
+    b_channels: int
+    source: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photograph and the terms it may be used under."""
+
+    photo_id: str
+    path: str
+    sha256: str
+    phash: str
+    height: int
+    width: int
+    channels: int
+    source: str
+    licence: str
+    licence_url: str
+    author: str
+    allows_derivatives: bool
+    allows_commercial: bool
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A file that was left out: by which stage, for which reason (one word), and what a person should know."""
+
+    path: str
+    stage: str
+    reason: str
+    detail: str
+
+
+def _schema(record: type, key: str = "") -> pa.Schema:
+    """Columns of a record type; ``key`` names the column whose values must differ."""
+    types = {str: pa.string(), int: pa.int32(), bool: pa.bool_()}
+    fields = [pa.field(field.name, types[field.type], nullable=False) for field in dataclasses.fields(record)]
+    return pa.schema(fields, metadata={"key": key} if key else None)
+
+
+PAIRS, PHOTOS, QUARANTINE = _schema(Pair, "pair_id"), _schema(Photo, "photo_id"), _schema(Quarantined)
+
+
+def modalities(task: str, subtask: str | None = None) -> tuple[str, str]:
+    """Return the modality names of sources ``a`` and ``b``.
+
+    Args:
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        subtask: needed where the task has several.
+
+    Raises:
+        UserError: an unknown or missing name; the message lists the choices.
+
+    Example:
+        >>> modalities("mif", "mri-pet")
+        ('pet', 'mri')
+    """
+    if task not in MODALITIES:
+        raise UserError(f"task {task!r} is unknown: choose one of {', '.join(TASKS)}")
+    subtasks = MODALITIES[task]
+    if subtask is None and len(subtasks) == 1:
+        return next(iter(subtasks.values()))
+    if subtask not in subtasks:
+        raise UserError(f"subtask {subtask!r} of task {task!r} is unknown: choose one of {', '.join(subtasks)}")
+    return subtasks[subtask]
+
+
+def write_table(records: Iterable[object], path: str | Path, schema: pa.Schema) -> None:
+    """Write dataclass records as Parquet, sorted, atomically; the same records give the same bytes.
+
+    Args:
+        records: dataclass instances with the schema's columns, in any order.
+        path: the file to write.
+        schema: ``PAIRS``, ``PHOTOS``, ``QUARANTINE`` or another; rows are sorted by its columns from left to right, and
+            the column named by its metadata ``key``, if any, must hold no value twice.
+
+    Raises:
+        UserError: a doubled key, or the file cannot be written.
+    """
+    rows = [{name: getattr(record, name) for name in schema.names} for record in records]
+    rows.sort(key=lambda row: tuple(row.values()))
+    _refuse_doubles(rows, (schema.metadata or {}).get(b"key", b"").decode(), path)
+    with atomic_path(path) as temporary:
+        # Every choice that reaches the bytes is spelt out, so that a new default of pyarrow changes nothing.
+        pq.write_table(
+            pa.Table.from_pylist(rows, schema=schema),
+            temporary,
+            version="2.6",
+            data_page_version="1.0",
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=True,
+            write_statistics=True,
+            row_group_size=65536,
+        )
+
+
+def read_pairs(path: str | Path, split: str | None = None) -> list[Pair]:
+    """Read a pair manifest, or the pairs of one split.
+
+    Raises:
+        UserError: no such file, not Parquet, other columns than ``PAIRS``, or an unknown split.
+    """
+    if split is not None and split not in SPLITS:
+        raise UserError(f"split {split!r} is unknown: choose one of {', '.join(SPLITS)}")
+    return [pair for pair in _read(path, Pair, PAIRS) if split in (None, pair.split)]
+
+
+def read_photos(path: str | Path) -> list[Photo]:
+    """Read a photograph manifest; raises UserError as :func:`read_pairs`."""
+    return _read(path, Photo, PHOTOS)
+
+
+def read_quarantine(path: str | Path) -> list[Quarantined]:
+    """Read a quarantine table; raises UserError as :func:`read_pairs`."""
+    return _read(path, Quarantined, QUARANTINE)
+
+
+def assign_splits(
+    ids: Iterable[str], fractions: Mapping[str, float], seed: int, groups: Mapping[str, str] | None = None
+) -> dict[str, list[str]]:
+    """Divide ids into splits by a hash threshold: each id's own draw in [0, 1) decides.
+
+    New ids never move old ones, and whoever holds an id can recompute its split. Sizes are therefore only near the
+    fractions. The draw is cut up from 0 in the order test, val, train, so that moving the border between train and val
+    leaves the test split alone. One exception: a split that would stay empty takes the group whose draw lies nearest to
+    its range from a split that has another to spare.
+
+    Args:
+        ids: distinct names.
+        fractions: share of each split, summing to 1.
+        seed: another seed, another division.
+        groups: base photograph (say) of each id; a group stays together. An id without one is its own group.
+
+    Returns:
+        The sorted ids of every split named in ``fractions``.
+
+    Raises:
+        UserError: fractions that are negative or do not sum to 1, or an unknown split.
+
+    Example:
+        >>> assign_splits("abcdef", {"train": 0.5, "val": 0.25, "test": 0.25}, seed=0)
+        {'train': ['b', 'd', 'f'], 'val': ['e'], 'test': ['a', 'c']}
+    """
+    ranges = _ranges(fractions)
+    members: dict[str, list[str]] = {}
+    for name in sorted(ids):
+        members.setdefault((groups or {}).get(name, name), []).append(name)
+    draws = {group: _draw(group, seed) for group in members}
+    home = {group: next(s for s, (low, high) in ranges.items() if low <= draw < high) for group, draw in draws.items()}
+    _fill_empty(home, draws, ranges)
+    return {split: sorted(n for g, where in home.items() if where == split for n in members[g]) for split in fractions}
+
+
+def phash(image: np.ndarray) -> str:
+    """64-bit perceptual hash in hex: the 8x8 lowest DCT coefficients of a 32x32 luma thumbnail, against their median.
+
+    Args:
+        image: ``(H, W)`` or ``(H, W, 3)`` in [0, 1].
+
+    Example:
+        >>> ramp = np.linspace(0, 1, 64)[None].repeat(48, axis=0)
+        >>> phash(ramp) == phash(ramp[::2, ::2]), phash(ramp) == phash(ramp.T)
+        (True, False)
+    """
+    thumbnail = cv2.resize(np.asarray(luma(image), np.float64), (32, 32), interpolation=cv2.INTER_AREA)
+    # Rounded, or coefficients that are zero but for arithmetic noise would flip bits between machines.
+    low = scipy.fft.dctn(thumbnail, norm="ortho")[:8, :8].round(6)
+    return np.packbits(low > np.median(low)).tobytes().hex()
+
+
+def _refuse_doubles(rows: Sequence[dict], key: str, path: str | Path) -> None:
+    for row, following in zip(rows, rows[1:], strict=False):
+        if key and row[key] == following[key]:
+            raise UserError(f"{path}: {key} {row[key]!r} appears twice: give each source a name of its own")
+
+
+def _read(path: str | Path, record: type, schema: pa.Schema) -> list:
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such table: run the stage that writes it first") from error
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"{path}: not a readable Parquet table: write it again") from error
+    found, wanted = ({field.name: str(field.type) for field in s} for s in (table.schema, schema))
+    if found != wanted:
+        wrong = sorted(f"{name} ({found.get(name, 'missing')})" for name, _ in found.items() ^ wanted.items())
+        raise UserError(f"{path}: wrong columns for {record.__name__} records: {', '.join(dict.fromkeys(wrong))}")
+    return [record(**row) for row in table.to_pylist()]
+
+
+def _ranges(fractions: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """The interval of draws that belongs to each split."""
+    if unknown := set(fractions) - set(SPLITS):
+        raise UserError(f"split {min(unknown)!r} is unknown: choose from {', '.join(SPLITS)}")
+    if min(fractions.values()) < 0 or not math.isclose(sum(fractions.values()), 1, abs_tol=1e-9):
+        raise UserError(f"split fractions {dict(fractions)} must be non-negative and sum to 1: correct them")
+    ranges, low = {}, 0.0
+    for split in reversed(SPLITS):
+        high = low + fractions.get(split, 0.0)
+        ranges[split] = (low, high)
+        low = high
+    return ranges
+
+
+def _draw(group: str, seed: int) -> float:
+    """A number in [0, 1) that depends on the seed and the name alone."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{group}".encode()).digest()[:6]) / 2**48
+
+
+def _fill_empty(home: dict[str, str], draws: Mapping[str, float], ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Give every empty split of non-zero width one group, while some split holds two or more."""
+    for split, (low, high) in ranges.items():
+        if high == low or split in home.values():
+            continue
+        spare = [group for group, where in home.items() if list(home.values()).count(where) > 1]
+        if spare:
+            home[min(spare, key=lambda group: (max(low - draws[group], draws[group] - high), group))] = split

@@ -1,0 +1,129 @@
+"""Line plots of the report as inline SVG that takes its ink from the page, so it reads in light and in dark.
+
+The same data give the same bytes: no date, and ids from a fixed salt (one per figure, so that no two share any).
+"""
+
+import io
+import re
+from collections.abc import Sequence
+from itertools import cycle
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from components.report.signals import KINDS, Curves, ModalitySignals
+from components.training.loop import Row
+
+INK = "#010203"
+"""Stands for the page's text colour until the SVG is written."""
+
+# Hues after Okabe and Ito, shaded to 3:1 on white and on black; dashes and markers tell them apart in print as well.
+GREY, ORANGE, BLUE, PURPLE, GREEN = "#8a8a8a", "#d9652a", "#2f86c9", "#a06cc8", "#1f9b78"
+KIND_STYLES = ((GREY, (0, (2, 1)), "o"), (ORANGE, "solid", "s"), (BLUE, (0, (5, 1.5)), "^"))
+LINE_STYLES = ((BLUE, "solid"), (ORANGE, (0, (5, 1.5))), (GREEN, (0, (2, 1))), (PURPLE, (0, (4, 1, 1, 1))), (GREY, (0, (1, 1))))
+
+STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["system-ui", "DejaVu Sans"],
+    "font.size": 9,
+    "svg.fonttype": "none",
+    "path.simplify": True,
+    "path.simplify_threshold": 0.3,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "lines.linewidth": 1.2,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+}
+
+
+def curves_figure(panels: Sequence[tuple[str, Sequence[Row]]], name: str) -> str:
+    """Training losses over steps, one panel per (title, history); validation rows are left out.
+
+    Args:
+        name: salt of the figure's ids.
+    """
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
+        figure = Figure(figsize=(3.2 * len(panels), 2.3), layout="constrained")
+        for axes, (title, history) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            _history(axes, title, history)
+        return _svg(figure)
+
+
+def signals_figure(measured: ModalitySignals, name: str) -> str:
+    """Fig. 6 for one modality: low and first high subband of one example, and the strength of every subband."""
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
+        figure = Figure(figsize=(9.6, 2.4), layout="constrained")
+        *panels, strengths = figure.subplots(1, 3, width_ratios=(1.25, 1.25, 1))
+        for axes, curves in zip(panels, measured.curves, strict=True):
+            _signal(axes, curves)
+        _strength(strengths, measured)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
+        return _svg(figure)
+
+
+def _history(axes: Axes, title: str, history: Sequence[Row]) -> None:
+    names = [name for name in dict.fromkeys(row.name for row in history) if not name.startswith("val_")]
+    for name, (color, dashes) in zip(names, cycle(LINE_STYLES), strict=False):
+        points = [(row.step, row.value) for row in history if row.name == name]
+        axes.plot(*zip(*points, strict=True), label=name, color=color, linestyle=dashes)
+    axes.set(title=title, xlabel="step", yscale="log" if _all_positive(history) else "linear")
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+    axes.grid(color=INK, alpha=0.12, linewidth=0.5)
+    if names:
+        axes.legend()
+
+
+def _signal(axes: Axes, curves: Curves) -> None:
+    for signal, kind, (color, dashes, _) in zip(curves.signals, KINDS, KIND_STYLES, strict=True):
+        positions = range(curves.start, curves.start + len(signal))
+        axes.plot(positions, signal, label=kind, color=color, linestyle=dashes, linewidth=0.9)
+    axes.set(title=f"subband {curves.subband}, one channel", xlabel="sample", ylabel="value")
+    axes.margins(x=0.01)
+    axes.grid(color=INK, alpha=0.12, linewidth=0.5)
+
+
+def _strength(axes: Axes, measured: ModalitySignals) -> None:
+    places = np.arange(len(measured.subbands))
+    for index, (values, (color, _, marker)) in enumerate(zip(measured.strength, KIND_STYLES, strict=True)):
+        middle = np.exp(np.log(values).mean(axis=0))
+        spread = [middle - values.min(axis=0), values.max(axis=0) - middle]
+        axes.errorbar(places + 0.22 * (index - 1), middle, spread, fmt=marker, color=color, markersize=4, elinewidth=0.8)
+    axes.set(title="strength of all subbands", ylabel="RMS", yscale="log")
+    axes.set_xticks(places, [subband.replace("_", ".") for subband in measured.subbands])
+    axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.5)
+
+
+def _all_positive(history: Sequence[Row]) -> bool:
+    values = [row.value for row in history if not row.name.startswith("val_")]
+    return bool(values) and min(values) > 0
+
+
+def _svg(figure: Figure) -> str:
+    """The figure as an ``<svg>`` element that fills its column, without ids nobody refers to and without a style sheet,
+    which would apply to the whole page.
+    """
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set_visible(False)
+    text = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(text, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    svg = text.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg, count=1)
+    used = set(re.findall(r"#([\w.-]+)", svg))
+    svg = re.sub(r' id="([^"]+)"', lambda match: match[0] if match[1] in used else "", svg)
+    return svg.replace(INK, "currentColor")

@@ -1,0 +1,110 @@
+from dataclasses import replace
+
+import pytest
+import skimage.data
+import torch
+from pydantic import ValidationError
+
+from components.losses.fusion import sobel_magnitude
+from components.models.sigformer import SigFormer, SigFormerConfig
+
+SMALL = SigFormerConfig(width=16, heads=2)
+
+
+@pytest.fixture
+def image():
+    torch.manual_seed(0)
+    return torch.rand(2, 1, 64, 48)
+
+
+def trained_looking(config: SigFormerConfig) -> SigFormer:
+    """Random weights everywhere, so that no branch hides behind a zero start."""
+    torch.manual_seed(1)
+    model = SigFormer(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model.eval()
+
+
+@torch.no_grad()
+def test_lossless_before_training(image):
+    model = SigFormer(SMALL).eval()
+    assert float((model(image) - image).abs().max()) < 1e-5
+
+
+@torch.no_grad()
+def test_high_subbands_carry_the_detail(image):
+    model = SigFormer(SMALL).eval()
+    parts = model.decompose(image)
+    without = model.reconstruct(replace(parts, high=tuple(torch.zeros_like(h) for h in parts.high)))
+    assert float((without - image).pow(2).mean()) > 0.01
+
+
+@pytest.mark.parametrize("skip", ["full", "pooled", "none"])
+@pytest.mark.parametrize("pools", [(1,), (1, 2), (1, 1, 2)])
+def test_shapes_and_names_for_any_number_of_levels(skip, pools):
+    config = SigFormerConfig(width=8, heads=2, signals=4, pools=pools, skip=skip)
+    model = trained_looking(config)
+    side = config.minimum_side
+    parts = model.decompose(torch.rand(1, 1, side, side + config.multiple))
+    assert parts.names() == config.subbands
+    assert parts["H1_2"].shape == (1, 4, (side // 4) * (side + config.multiple) // 4)
+    assert model.reconstruct(parts).shape == (1, 1, side, side + config.multiple)
+
+
+def test_level_two_is_half_as_fine_with_pooling(image):
+    parts = trained_looking(SigFormerConfig(width=16, heads=2, pools=(1, 2))).decompose(image)
+    assert parts["H1_1"].shape[-1] == 16 * 12
+    assert parts["H2_1"].shape[-1] == 8 * 6
+
+
+def test_batch_equals_loop(image):
+    model = trained_looking(SMALL)
+    together = model(image)
+    alone = torch.cat([model(image[i : i + 1]) for i in range(2)])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+
+
+def test_sources_of_a_pair_share_one_bank(image):
+    model = trained_looking(SMALL)
+    a, b = model.decompose_together(torch.stack([image, image.flip(-1) ** 2]))
+    assert all(torch.equal(x, y) for x, y in zip(a.boundaries, b.boundaries, strict=True))
+    alone = model.decompose(image)
+    assert not torch.equal(alone.boundaries[0], a.boundaries[0])
+
+
+def test_given_boundaries_are_used(image):
+    model = trained_looking(SMALL)
+    source = model.decompose(image)
+    other = model.decompose(image.flip(-2) ** 2, source.boundaries)
+    assert all(torch.equal(x, y) for x, y in zip(source.boundaries, other.boundaries, strict=True))
+
+
+def test_map_replaces_by_name(image):
+    parts = SigFormer(SMALL).decompose(image)
+    changed = parts.map(lambda name, values: values + 1 if name == "H2_1" else values)
+    assert torch.equal(changed["H2_1"], parts["H2_1"] + 1)
+    assert all(torch.equal(changed[name], parts[name]) for name in parts.names() if name != "H2_1")
+
+
+@torch.no_grad()
+def test_low_means_smooth():
+    photo = torch.from_numpy(skimage.data.camera()[64:320:2, 100:356:2].astype("float32") / 255)[None, None]
+    model = SigFormer(SigFormerConfig()).eval()
+    parts = model.decompose(photo)
+    low = model.reconstruct(replace(parts, high=tuple(torch.zeros_like(h) for h in parts.high)))
+    detail = model.reconstruct(replace(parts, low=torch.zeros_like(parts.low)))
+    assert float(low.mean() - photo.mean()) == pytest.approx(0, abs=0.02)
+    assert float(detail.mean()) == pytest.approx(0.5, abs=0.02)
+    assert roughness(low) < 0.9 * roughness(photo) < 0.7 * roughness(detail)
+
+
+def roughness(image):
+    return float(sobel_magnitude(image).mean() / image.std())
+
+
+@pytest.mark.parametrize("bad", [{"width": 10, "heads": 4}, {"bands": 1}, {"pools": ()}, {"colour": 3}])
+def test_bad_configurations_are_refused(bad):
+    with pytest.raises(ValidationError):
+        SigFormerConfig(**bad)
