@@ -111,9 +111,12 @@ class Fuse(Section):
         for task in ("vif", "mif", "mfif", "mef"):
             for name, options in getattr(self, task).items():
                 try:
-                    get_method(name).check_options(options)
+                    method = get_method(name)
+                    method.check_options(options)
                 except UserError as error:
                     raise ValueError(f"{task}.{name}: {error}") from None
+                if task not in method.tasks:
+                    raise ValueError(f"{task}.{name}: '{name}' serves {', '.join(method.tasks)} only; remove it")
         return self
 
 

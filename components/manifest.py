@@ -5,8 +5,8 @@ were found.
 """
 
 import dataclasses
-import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ import scipy.fft
 
 from components.colour import luma
 from components.errors import UserError
-from components.files import atomic_path
+from components.files import atomic_path, sha256_bytes
 
 SPLITS = ("train", "val", "test")
 MODALITIES: dict[str, dict[str, tuple[str, str]]] = {
@@ -127,7 +127,7 @@ def write_table(records: Iterable[object], path: str | Path, schema: pa.Schema) 
         UserError: a doubled key, or the file cannot be written.
     """
     rows = [{name: getattr(record, name) for name in schema.names} for record in records]
-    rows.sort(key=lambda row: tuple(row.values()))
+    rows.sort(key=lambda row: [(value is not None, value) for value in row.values()])
     _refuse_doubles(rows, (schema.metadata or {}).get(b"key", b"").decode(), path)
     with atomic_path(path) as temporary:
         # Every choice that reaches the bytes is spelt out, so that a new default of pyarrow changes nothing.
@@ -168,12 +168,12 @@ def read_quarantine(path: str | Path) -> list[Quarantined]:
 def assign_splits(
     ids: Iterable[str], fractions: Mapping[str, float], seed: int, groups: Mapping[str, str] | None = None
 ) -> dict[str, list[str]]:
-    """Divide ids into splits by a hash threshold: each id's own draw in [0, 1) decides.
+    """Divide ids into splits of the asked sizes, by the rank of each id's hash.
 
-    New ids never move old ones, and whoever holds an id can recompute its split. Sizes are therefore only near the
-    fractions. The draw is cut up from 0 in the order test, val, train, so that moving the border between train and val
-    leaves the test split alone. One exception: a split that would stay empty takes the group whose draw lies nearest to
-    its range from a split that has another to spare.
+    Ids stand in the order of sha256(seed, id), and the row is cut in the order test, val, train at the fractions. New
+    ids never change the order of old ones, so an old id changes its split only where it stands near a cut; moving the
+    cut between val and train leaves test alone. A split that would stay empty takes the nearest group from a split that
+    has another to spare.
 
     Args:
         ids: distinct names.
@@ -189,15 +189,15 @@ def assign_splits(
 
     Example:
         >>> assign_splits("abcdef", {"train": 0.5, "val": 0.25, "test": 0.25}, seed=0)
-        {'train': ['b', 'd', 'f'], 'val': ['e'], 'test': ['a', 'c']}
+        {'train': ['b', 'c', 'e'], 'val': ['a', 'd'], 'test': ['f']}
     """
     ranges = _ranges(fractions)
     members: dict[str, list[str]] = {}
-    for name in sorted(ids):
+    for name in sorted(set(ids)):
         members.setdefault((groups or {}).get(name, name), []).append(name)
-    draws = {group: _draw(group, seed) for group in members}
-    home = {group: next(s for s, (low, high) in ranges.items() if low <= draw < high) for group, draw in draws.items()}
-    _fill_empty(home, draws, ranges)
+    places = _places(members, seed)
+    home = {group: next(s for s, (low, high) in ranges.items() if low <= at < high) for group, at in places.items()}
+    _fill_empty(home, places, ranges)
     return {split: sorted(n for g, where in home.items() if where == split for n in members[g]) for split in fractions}
 
 
@@ -208,8 +208,9 @@ def phash(image: np.ndarray) -> str:
         image: ``(H, W)`` or ``(H, W, 3)`` in [0, 1].
 
     Example:
-        >>> ramp = np.linspace(0, 1, 64)[None].repeat(48, axis=0)
-        >>> phash(ramp) == phash(ramp[::2, ::2]), phash(ramp) == phash(ramp.T)
+        >>> y, x = np.mgrid[:64, :64] / 64
+        >>> image = np.sin(5 * x * x + 3 * y) / 2 + 0.5
+        >>> phash(image) == phash(0.8 * image), phash(image) == phash(image.T)
         (True, False)
     """
     thumbnail = cv2.resize(np.asarray(luma(image), np.float64), (32, 32), interpolation=cv2.INTER_AREA)
@@ -232,36 +233,42 @@ def _read(path: str | Path, record: type, schema: pa.Schema) -> list:
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(f"{path}: not a readable Parquet table: write it again") from error
     found, wanted = ({field.name: str(field.type) for field in s} for s in (table.schema, schema))
-    if found != wanted:
-        wrong = sorted(f"{name} ({found.get(name, 'missing')})" for name, _ in found.items() ^ wanted.items())
-        raise UserError(f"{path}: wrong columns for {record.__name__} records: {', '.join(dict.fromkeys(wrong))}")
+    if wrong := sorted({name for name, _ in found.items() ^ wanted.items()}):
+        problems = (f"{n} ({wanted.get(n, 'nothing')} expected, {found.get(n, 'nothing')} found)" for n in wrong)
+        raise UserError(f"{path}: wrong columns: {', '.join(problems)}: write it again with this version")
     return [record(**row) for row in table.to_pylist()]
 
 
 def _ranges(fractions: Mapping[str, float]) -> dict[str, tuple[float, float]]:
-    """The interval of draws that belongs to each split."""
+    """The stretch of the row, from 0 to 1, that belongs to each split."""
     if unknown := set(fractions) - set(SPLITS):
         raise UserError(f"split {min(unknown)!r} is unknown: choose from {', '.join(SPLITS)}")
-    if min(fractions.values()) < 0 or not math.isclose(sum(fractions.values()), 1, abs_tol=1e-9):
+    if min(fractions.values(), default=-1) < 0 or not math.isclose(sum(fractions.values()), 1, abs_tol=1e-9):
         raise UserError(f"split fractions {dict(fractions)} must be non-negative and sum to 1: correct them")
     ranges, low = {}, 0.0
     for split in reversed(SPLITS):
         high = low + fractions.get(split, 0.0)
         ranges[split] = (low, high)
         low = high
-    return ranges
+    last = max(ranges, key=lambda split: (fractions.get(split, 0.0) > 0, ranges[split]))
+    return ranges | {last: (ranges[last][0], 1.0)}  # the sum of the fractions may be a rounding short of 1
 
 
-def _draw(group: str, seed: int) -> float:
-    """A number in [0, 1) that depends on the seed and the name alone."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{group}".encode()).digest()[:6]) / 2**48
+def _places(members: Mapping[str, Sequence[str]], seed: int) -> dict[str, float]:
+    """Where the middle of each group stands in the row, in [0, 1)."""
+    total, before, places = sum(map(len, members.values())), 0, {}
+    for group in sorted(members, key=lambda group: sha256_bytes(f"{seed}:{group}".encode())):
+        places[group] = (before + len(members[group]) / 2) / total
+        before += len(members[group])
+    return places
 
 
-def _fill_empty(home: dict[str, str], draws: Mapping[str, float], ranges: Mapping[str, tuple[float, float]]) -> None:
+def _fill_empty(home: dict[str, str], places: Mapping[str, float], ranges: Mapping[str, tuple[float, float]]) -> None:
     """Give every empty split of non-zero width one group, while some split holds two or more."""
     for split, (low, high) in ranges.items():
         if high == low or split in home.values():
             continue
-        spare = [group for group, where in home.items() if list(home.values()).count(where) > 1]
+        sizes = Counter(home.values())
+        spare = [group for group, where in home.items() if sizes[where] > 1]
         if spare:
-            home[min(spare, key=lambda group: (max(low - draws[group], draws[group] - high), group))] = split
+            home[min(spare, key=lambda group: (max(low - places[group], places[group] - high), group))] = split

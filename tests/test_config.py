@@ -53,6 +53,7 @@ def test_paper_scale_is_the_papers():
         ("plgn.steps", 0, "key 'plgn.steps': .*got 0"),
         ("fuse.vif", {"laplacien": {}}, "key 'fuse'.*laplacien.*laplacian"),
         ("fuse.vif", {"gff": {"radios": 3}}, "key 'fuse'.*radios"),
+        ("fuse.vif", {"mertens": {}}, "key 'fuse'.*'mertens' serves mef only"),
         ("evaluate.metrics", ["q_q"], "key 'evaluate.metrics': .*q_q"),
         ("ingest.vif.sources", [{"kind": "demo", "count": 3, "size": 128, "colour": 1}], "unknown key 'ingest.vif.sources.0.colour'"),
         ("ingest.vif.sources", [{"kind": "zip"}], "ingest.vif.sources.0"),

@@ -80,7 +80,7 @@ class FusionMethod:
         sources = (a, b, *more)
         self._check_count(len(sources))
         _check_sources(self.name, sources)
-        self._check_options(options)
+        self.check_options(options)
         with torch.no_grad():
             return self.function(torch.stack(sources), **options)
 
@@ -90,7 +90,8 @@ class FusionMethod:
             wanted = f"at least {least}" if most is None else f"{least} to {most}" if most > least else f"{least}"
             raise ValueError(f"{self.name} fuses {wanted} sources, got {count}")
 
-    def _check_options(self, options: dict[str, object]) -> None:
+    def check_options(self, options: dict[str, object]) -> None:
+        """Raise a UserError at an unknown option or one of the wrong type; what fuse() does first."""
         for key, value in options.items():
             if key not in self.defaults:
                 known = ", ".join(self.defaults) or "none"

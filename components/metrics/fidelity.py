@@ -15,14 +15,14 @@ _WINDOWS = (17, 9, 5, 3)
 _MIN_SIDE = 41
 #: Variance of the visual system's noise, in squared grey levels.
 _NOISE = 2.0
-#: Below this variance a neighbourhood counts as flat.
+#: Below this variance a neighbourhood counts as flat; rounding leaves up to 4.4e-11 in a constant one.
 _FLAT = 1e-10
 
 
 @metric(
     "VIF",
     range=(0.0, math.inf),
-    convention="VIFp(A,F) + VIFp(B,F) (Tang's VIF, CDDFuse's VIFF); what the SigFusion paper calls VIFF, not Han's VIFF",
+    convention="VIFp(A,F) + VIFp(B,F) (Tang's VIF, CDDFuse's VIFF); the SigFusion paper's VIFF, not Han's VIFF",
     paper="Sheikh & Bovik, Image information and visual quality, IEEE TIP 15(2), 2006 (pixel domain)",
     equation=r"\sum_{S=A,B} \frac{\sum \log(1 + g^2 \sigma_S^2 / (\sigma_V^2 + 2))}{\sum \log(1 + \sigma_S^2 / 2)}",
 )
@@ -41,9 +41,7 @@ def vif_sum(context: Context) -> Tensor:
     """
     if min(context.fused.shape[-2:]) < _MIN_SIDE:
         return context.fused.new_full((len(context.fused),), math.nan)
-    # Local (co)variances ignore a shift; without the mean, flat images are exactly flat in floating point.
-    planes = context.planes - context.planes.mean((-2, -1), keepdim=True)
-    preserved, available = 0.0, 0.0
+    planes, preserved, available = context.planes, 0.0, 0.0
     for length in _WINDOWS:
         window = gaussian_window(length, length / 5)
         if length != _WINDOWS[0]:
@@ -60,8 +58,8 @@ def _information(planes: Tensor, window: tuple[float, ...]) -> tuple[Tensor, Ten
     covariance = smooth(planes[:2] * planes[2], window) - mean[:2] * mean[2]
     variance = torch.where(variance < _FLAT, 0.0, variance)
     source, fused = variance[:2], variance[2]
-    # A negative gain, or one measured on a flat neighbourhood, carries nothing.
-    gain = (covariance / (source + _FLAT)).clamp_(min=0) * (source > 0) * (fused > 0)
+    # A negative gain carries nothing, and neither does a flat neighbourhood.
+    gain = (covariance / (source + _FLAT)).clamp_(min=0) * (fused > 0)
     distortion = (fused - gain * covariance).clamp_(min=_FLAT)
     preserved = torch.log1p(gain.square() * source / (distortion + _NOISE))
     return preserved.sum((-2, -1)), torch.log1p(source / _NOISE).sum((-2, -1))

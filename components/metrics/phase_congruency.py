@@ -1,8 +1,8 @@
 """Phase congruency: where the Fourier components of an image are in step, whatever their amplitude.
 
 Kovesi, "Image Features from Phase Congruency", Videre 1(3), 1999, as in the variant behind the fusion metric Q_P
-(myphasecong3 of Liu's toolbox). It differs from Kovesi's own code: the noise is estimated per orientation, odd sizes use
-another frequency grid, and the cross term of the moments is a sixth instead of four sixths. All of it is reproduced.
+(myphasecong3 of Liu's toolbox). It differs from Kovesi's own code, and the differences are reproduced: the noise is
+estimated per orientation, the low-pass of odd sizes is off by one sample, and the moments have their own cross term.
 """
 
 import math

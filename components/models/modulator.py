@@ -7,7 +7,8 @@ the segment form of the MLP are ours (``docs/decisions.md``). Every modulator st
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from components.models.sigformer import Attention, Mlp, SigFormerConfig, Subbands
+from components.models.blocks import Attention, Mlp
+from components.models.sigformer import SigFormerConfig, Subbands
 
 
 class LowModulator(nn.Module):

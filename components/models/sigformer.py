@@ -4,18 +4,20 @@ Wang et al., "SigFusion", AAAI 2026, Eqs. (8)-(14). The paper leaves sizes, down
 boundaries open; what stands here is listed with reasons in ``docs/decisions.md``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from components.signal.ewt import Ewt, Rule, ewt, iewt, mean_magnitude
+from components.models.blocks import Attention, Mlp, PatchesToImage, ToMap, ToSignals, skip
+from components.models.weights import load_weights
 from components.signal import boundaries as cuts
-from components.signal.scan import Scan, flatten, unflatten
+from components.signal.ewt import Ewt, Rule, ewt, iewt, mean_magnitude
+from components.signal.scan import Scan
 
 KIND = "sigformer"
 
@@ -93,7 +95,7 @@ class Subbands:
     def __getitem__(self, name: str) -> Tensor:
         return dict(self.items())[name]
 
-    def map(self, change: "SubbandMap") -> "Subbands":
+    def map(self, change: Callable[[str, Tensor], Tensor]) -> "Subbands":
         """Every subband replaced by ``change(name, values)``."""
         values = {name: change(name, value) for name, value in self.items()}
         low = values.pop(f"L{len(self.high)}")
@@ -102,76 +104,6 @@ class Subbands:
             for level, highs in enumerate(self.high, start=1)
         )
         return replace(self, low=low, high=high)
-
-
-class SubbandMap:
-    """Protocol of :meth:`Subbands.map`: (name, values) to values of the same shape."""
-
-    def __call__(self, name: str, values: Tensor) -> Tensor:
-        """Return the new values of one subband."""
-        raise NotImplementedError
-
-
-class Attention(nn.Module):
-    r"""MHSA with its residual, :math:`X' = \Psi(X) + X` (Eq. 8), on (B, C, h, w) maps of any size.
-
-    Position comes from a depthwise 3x3 convolution, so nothing depends on resolution.
-    """
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.position = nn.Conv2d(width, width, 3, padding=1, groups=width)
-        self.norm = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.project = nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        size = x.shape[-2:]
-        tokens = self.norm((x + self.position(x)).flatten(2).transpose(1, 2))
-        q, k, v = self.qkv(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        return x + self.project(mixed).transpose(1, 2).unflatten(-1, size)
-
-
-class Mlp(nn.Module):
-    """Pre-norm two-layer perceptron over channels with its residual (Eq. 12)."""
-
-    def __init__(self, width: int, expansion: int = 2) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, expansion * width)
-        self.down = nn.Linear(expansion * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        tokens = self.norm(x.movedim(1, -1))
-        return x + self.down(F.gelu(self.up(tokens))).movedim(-1, 1)
-
-
-class ToSignals(nn.Module):
-    r""":math:`\Upsilon` of Eq. 9: down-sample, 1x1 convolution, flatten; maps to (B, signals, L)."""
-
-    def __init__(self, width: int, signals: int, pool: int, scan: Scan) -> None:
-        super().__init__()
-        self.pool, self.scan = pool, scan
-        self.mix = nn.Conv2d(width, signals, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return flatten(self.mix(F.avg_pool2d(x, self.pool)), self.scan)
-
-
-class ToMap(nn.Module):
-    r""":math:`\Upsilon^T` of Eq. 11: reshape, 1x1 convolution, up-sample to ``size``."""
-
-    def __init__(self, width: int, signals: int, pool: int, scan: Scan) -> None:
-        super().__init__()
-        self.pool, self.scan = pool, scan
-        self.mix = nn.Conv2d(signals, width, 1)
-
-    def forward(self, signals: Tensor, size: tuple[int, int]) -> Tensor:
-        small = (size[0] // self.pool, size[1] // self.pool)
-        maps = self.mix(unflatten(signals, small, self.scan))
-        return maps if self.pool == 1 else F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
 
 class DecomposerLevel(nn.Module):
@@ -222,22 +154,6 @@ class ReconstructorLevel(nn.Module):
         signals = self.to_signals(low).float()
         whole = iewt(Ewt(torch.cat([signals[..., None, :], high], dim=-2), boundaries[:, None, :]))
         return self.attention(self.to_map(whole, low.shape[-2:]) + skip(low, self.skip))
-
-
-class PatchesToImage(nn.Module):
-    """The reconstruction block: pixel shuffle, then a small residual convolution against block edges."""
-
-    def __init__(self, width: int, patch: int) -> None:
-        super().__init__()
-        self.pixels = nn.Conv2d(width, patch * patch, 1)
-        self.patch = patch
-        self.refine = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.GELU(), nn.Conv2d(16, 1, 3, padding=1))
-        nn.init.zeros_(self.refine[-1].weight)
-        nn.init.zeros_(self.refine[-1].bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        image = F.pixel_shuffle(self.pixels(x), self.patch)
-        return image + self.refine(image)
 
 
 class SigFormer(nn.Module):
@@ -297,16 +213,6 @@ class SigFormer(nn.Module):
         return self.reconstruct(self.decompose(plane))
 
 
-def skip(x: Tensor, kind: str) -> Tensor | float:
-    """What passes a submodule beside its signals: everything, the part coarser than 4 x 4 tokens, or nothing."""
-    if kind == "full":
-        return x
-    if kind == "none":
-        return 0.0
-    factor = min(4, *x.shape[-2:])
-    return F.interpolate(F.avg_pool2d(x, factor), size=x.shape[-2:], mode="bilinear", align_corners=False)
-
-
 def start_isometric(model: SigFormer) -> None:
     """Start as a lossless chain: the patch embedding is a cosine basis, 1x1 convolutions select and give back its
     coefficients, attention and MLPs add nothing yet.
@@ -333,6 +239,17 @@ def start_isometric(model: SigFormer) -> None:
             diagonal = range(kept)
             level.to_signals.mix.weight[diagonal, diagonal] = 1.0
             level.to_map.mix.weight[diagonal, diagonal] = 1.0
+
+
+def load_sigformer(path: Path, config: SigFormerConfig) -> SigFormer:
+    """A pretrained SigFormer.
+
+    Raises:
+        UserError: no such file, or one of another configuration; the line names the differing keys.
+    """
+    model = SigFormer(config)
+    load_weights(path, model, kind=KIND, config=config.model_dump(mode="json"))
+    return model
 
 
 def _slice(parts: Subbands, rows: slice) -> Subbands:

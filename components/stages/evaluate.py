@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import torch
 
 from components.colour import describe, luma
+from components.corpus import corpora
+from components.device import pick_device
 from components.errors import UserError
 from components.files import atomic_path, write_atomic
 from components.fusing import fuse_files
@@ -23,10 +25,8 @@ from components.models.fusion import load_fusion
 from components.models.weights import model_fingerprint
 from components.progress import progress
 from components.runner import run_units
-from components.stages import fuse
 from components.stages.base import Context, key_of, main, open_folder
 from components.stages.trained import MODEL
-from components.training.loop import pick_device
 
 OURS = "sigfusion"
 SCHEMA = pa.schema(
@@ -42,7 +42,7 @@ def run(context: Context) -> None:
     if not pairs:
         raise UserError(f"no test pair of {task}; raise 'ingest.{task}.splits.test' or give more pairs")
     folder = open_folder(context.folder(), key_of(params.evaluate, files=[manifest, model], code=("models", "metrics")))
-    fused = {OURS: fuse_ours(folder / OURS, model, pairs, context)} | fuse.corpora(context.folder("fuse"))
+    fused = {OURS: fuse_ours(folder / OURS, model, pairs, context)} | corpora(context.folder("fuse"))
     units = [(pair, method, paths[pair.pair_id]) for method, paths in fused.items() for pair in pairs]
     rows: list[dict] = []
     work = partial(score_image, metrics=params.evaluate.metrics)

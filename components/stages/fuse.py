@@ -4,16 +4,13 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from components.baselines import get_method, method_sources
-from components.files import atomic_path, canonical_json, fingerprint, hash_of, sha256_file
+from components.corpus import CORPUS, Entry, read_corpus, write_corpus
+from components.files import fingerprint, hash_of, sha256_file
 from components.fusing import fuse_files
 from components.images import write_image
 from components.manifest import Pair, read_pairs
@@ -22,19 +19,7 @@ from components.runner import run_units
 from components.stages.base import PACKAGE, Context, main, open_folder
 
 CHUNK = 16
-CORPUS = "corpus.parquet"
 SHARED_CODE = ("fusing.py", "colour.py", "images.py")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One fused image of a corpus."""
-
-    pair_id: str
-    sha256: str
-    sources_sha256: str
-    seconds: float
-    fingerprint: str
 
 
 def run(context: Context) -> None:
@@ -72,26 +57,11 @@ def fuse_corpus(folder: Path, name: str, options: dict, pairs: Sequence[Pair], c
     for done in run_units(work, chunks, workers=context.params.compute.workers if len(missing) > 4 * CHUNK else 1):
         entries |= {entry.pair_id: entry for entry in done}
         new += [entry.seconds for entry in done]
-        _write_corpus(folder / CORPUS, entries.values())
+        write_corpus(folder / CORPUS, entries.values())
         advance(len(done), note=name)
     if not missing:
-        _write_corpus(folder / CORPUS, entries.values())
+        write_corpus(folder / CORPUS, entries.values())
     return new
-
-
-def read_corpus(folder: Path) -> list[Entry]:
-    """The table of one method's fused images; empty if there is none."""
-    path = folder / CORPUS
-    return [Entry(**row) for row in pq.read_table(path).to_pylist()] if path.exists() else []
-
-
-def corpora(root: Path) -> dict[str, dict[str, Path]]:
-    """Method to (pair id to fused image) of everything fused for a task."""
-    folders = sorted(path.parent for path in root.glob(f"*/{CORPUS}"))
-    return {
-        folder.name: {entry.pair_id: folder / f"{entry.pair_id}.png" for entry in read_corpus(folder)}
-        for folder in folders
-    }
 
 
 def _valid_entries(folder: Path, pairs: Sequence[Pair]) -> list[Entry]:
@@ -119,12 +89,6 @@ def _fuse_chunk(pairs: Sequence[Pair], *, name: str, options: dict, folder: Path
 
 def _sources_hash(pair: Pair) -> str:
     return hash_of([pair.a_sha256, pair.b_sha256])
-
-
-def _write_corpus(path: Path, entries) -> None:  # noqa: ANN001
-    rows = [asdict(entry) for entry in sorted(entries, key=lambda entry: entry.pair_id)]
-    with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows), temporary)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from components.corpus import CORPUS, corpora
 from components.errors import UserError
 from components.manifest import Pair, modalities, read_pairs
 from components.models.plgn import KIND, Plgn
-from components.models.sigformer import KIND as SIGFORMER
-from components.models.sigformer import SigFormer
-from components.models.weights import load_weights
+from components.models.sigformer import load_sigformer
 from components.seeds import seed_of
-from components.stages import fuse
 from components.stages.base import Context, key_of, main
 from components.stages.trained import MODEL, train
 from components.synthesis.channels import Channel, task_channels
@@ -53,14 +51,14 @@ def run(context: Context) -> None:
     """Train the modulators of a task on the fused corpora and its real pairs."""
     params, task = context.params, context.task
     manifest = context.folder("ingest") / "pairs.parquet"
-    fused = fuse.corpora(context.folder("fuse"))
+    fused = corpora(context.folder("fuse"))
     pairs = read_pairs(manifest)
     training = [pair for pair in pairs if pair.split == "train"]
     index = signal_index(training, {name: set(paths) for name, paths in fused.items()}, params.sigformer.subbands)
     cache, channels = PlaneCache(), present_channels(task, training)
     batches = ChannelBatches([(c.name, _crops(context, cells(c, training, fused), c, cache)) for c in channels])
     torch.manual_seed(seed_of(params.seed, "plgn", task))
-    plgn = Plgn(load_sigformer(context), tuple(channel.name for channel in channels))
+    plgn = Plgn(load_sigformer(context.folder("pretrain") / MODEL, params.sigformer), tuple(channel.name for channel in channels))
 
     def losses(batch: tuple[str, Tensor]) -> dict[str, Tensor]:
         channel, planes = batch
@@ -69,7 +67,7 @@ def run(context: Context) -> None:
         return {"loss": loss.signal + loss.pixel, "signal": loss.signal, "pixel": loss.pixel}
 
     held_out = [pair for pair in pairs if pair.split == "val"] or [pair for pair in pairs if pair.split == "test"]
-    inputs = [manifest, *context.folder("fuse").glob(f"*/{fuse.CORPUS}"), context.folder("pretrain") / MODEL]
+    inputs = [manifest, *context.folder("fuse").glob(f"*/{CORPUS}"), context.folder("pretrain") / MODEL]
     folder = train(
         context,
         plgn,
@@ -113,14 +111,6 @@ def cells(channel: Channel, pairs: Sequence[Pair], fused: dict[str, dict[str, Pa
         if modality == channel.modality
         for paths in fused.values()
     ]
-
-
-def load_sigformer(context: Context) -> SigFormer:
-    """The SigFormer that stage ``pretrain`` made."""
-    model = SigFormer(context.params.sigformer)
-    config = context.params.sigformer.model_dump(mode="json")
-    load_weights(context.folder("pretrain") / MODEL, model, kind=SIGFORMER, config=config)
-    return model
 
 
 def _crops(context: Context, found: list[Cell], channel: Channel, cache: PlaneCache) -> CropBatches:

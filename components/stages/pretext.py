@@ -7,11 +7,11 @@ import torch
 
 from components.colour import luma
 from components.models.fusion import KIND, FusionNet
+from components.models.sigformer import load_sigformer
 from components.seeds import seed_of
 from components.shards.layout import shards_in
 from components.shards.reader import ShardPairs
 from components.stages.base import Context, key_of, main
-from components.stages.plgn import load_sigformer
 from components.stages.trained import MODEL, train
 from components.training.data import CropBatches
 from components.training.fusion import fusion_losses
@@ -21,7 +21,7 @@ def run(context: Context) -> None:
     """Train a fusion network, started from SigFormer's weights, on the task's shards."""
     params, task = context.params, context.task
     torch.manual_seed(seed_of(params.seed, "pretext", task))
-    net, pairs = FusionNet(load_sigformer(context)), ShardPairs(context.folder("synth"))
+    net, pairs = FusionNet(load_sigformer(context.folder("pretrain") / MODEL, params.sigformer)), ShardPairs(context.folder("synth"))
     crops = CropBatches(
         lambda index: np.stack([luma(image) for image in pairs[index]]),
         len(pairs),

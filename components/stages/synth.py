@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from components.config import Synth
+from components.device import pick_device
 from components.errors import UserError
 from components.images import encode_png, encode_webp, read_image, to_uint8
 from components.manifest import Photo, read_photos
@@ -21,7 +22,6 @@ from components.shards.writer import Failure, Sample, finished, write_shard
 from components.stages.base import Context, key_of, main, open_folder
 from components.stages.trained import MODEL
 from components.synthesis.synthesizer import Synthesizer, fit_square
-from components.training.loop import pick_device
 
 SPLIT = "train"
 ENCODERS = {"png": encode_png, "webp": encode_webp}

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from components.device import pick_device
 from components.files import atomic_path
 from components.models.weights import load_weights, save_weights
 from components.progress import progress
@@ -15,7 +16,7 @@ from components.stages.base import Context, open_folder
 from components.training.checkpoint import NAME as CHECKPOINT
 from components.training.config import TrainConfig
 from components.training.data import batches_from
-from components.training.loop import Row, fit, pick_device
+from components.training.loop import Row, fit
 
 MODEL, HISTORY = "model.safetensors", "history.parquet"
 SCHEMA = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.float64())])

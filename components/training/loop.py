@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from components.device import Device
 from components.errors import UserError
 from components.training.checkpoint import Checkpoint
 from components.training.config import TrainConfig
@@ -26,30 +27,6 @@ class Row:
     step: int
     name: str
     value: float
-
-
-@dataclass(frozen=True)
-class Device:
-    """Where a model runs: the torch device, and whether bfloat16 autocast is on."""
-
-    torch: torch.device
-    bf16: bool = False
-
-    def autocast(self) -> torch.autocast:
-        """Autocast context; FFTs inside models cast to float32 themselves."""
-        return torch.autocast(self.torch.type, dtype=torch.bfloat16, enabled=self.bf16)
-
-
-def pick_device(device: str = "auto", precision: str = "auto") -> Device:
-    """CUDA where there is one; bf16 on CUDA unless told otherwise.
-
-    Raises:
-        UserError: CUDA asked for and not there.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("params.yaml: key 'compute.device': cuda asked for, but torch sees no GPU; use auto or cpu")
-    kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    return Device(torch.device(kind), bf16=precision == "bf16" or (precision == "auto" and kind == "cuda"))
 
 
 def fit(

@@ -187,7 +187,7 @@ def test_shapes_other_than_grey_batches_are_refused(shape) -> None:
 def test_values_outside_the_range_are_refused(scene, bad) -> None:
     fused, a, b = scene()
     a[0, 0, 3, 5] = bad
-    with pytest.raises(ValueError, match="a has values from .* expected \\[0, 1\\]"):
+    with pytest.raises(ValueError, match=r"a has values from .* expected \[0, 1\]"):
         score(fused, a, b)
 
 

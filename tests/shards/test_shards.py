@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset as wds
 
+from components.colour import luma
 from components.errors import UserError
 from components.images import encode_png, encode_webp
 from components.shards.layout import ShardPath, key_name, shards_in
@@ -74,7 +75,7 @@ def test_reader_returns_the_pixels(tmp_path, extension):
     pairs = ShardPairs(tmp_path)
     assert len(pairs) == 4 and pairs.row(2)["photo_id"] == "photo-3"
     a, b = pairs[2]
-    np.testing.assert_array_equal(np.rint(a * 255), picture(3, 1))
+    np.testing.assert_array_equal(np.rint(luma(a) * 255), picture(3, 1))
     np.testing.assert_array_equal(np.rint(b * 255), picture(103))
 
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from components.device import Device, pick_device
 from components.errors import UserError
 from components.training.checkpoint import NAME, Checkpoint
 from components.training.config import TrainConfig
-from components.training.loop import Device, fit, learning_rate, make_optimizer, pick_device
+from components.training.loop import fit, learning_rate, make_optimizer
 
 CPU = Device(torch.device("cpu"))
 

@@ -1,0 +1,152 @@
+"""The page: everything the report shows, in one file that needs neither network nor script."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from components.baselines import FusionMethod
+from components.metrics import Metric
+from components.report.gallery import Picture, Scene
+from components.report.tables import SIMULATED, Table, caption
+from components.training.loop import Row
+
+TEMPLATE = "page.html.j2"
+
+TITLES = {
+    "vif": "Infrared and visible images",
+    "mif": "Medical images",
+    "mfif": "Multi-focus images",
+    "mef": "Multi-exposure images",
+}
+
+
+@dataclass(frozen=True)
+class SignalPart:
+    """One modality of Fig. 6: the three example images, the plots, and strength distances to the target in dB.
+
+    Attributes:
+        nearer, subbands: in how many of how many subbands modulation came nearer to the target's strength.
+        before, after: mean distance over subbands of photographs and of modulated ones.
+        images: how many photographs and target images were measured.
+    """
+
+    modality: str
+    pictures: tuple[Picture, ...]
+    svg: str
+    nearer: int
+    subbands: int
+    before: float
+    after: float
+    images: int
+    window: str
+
+
+@dataclass(frozen=True)
+class ModulationRow:
+    """Validation errors of one PLGN channel, both terms of Eq. (7), without and with modulation."""
+
+    channel: str
+    signal_identity: float
+    signal: float
+    pixel_identity: float
+    pixel: float
+
+
+@dataclass(frozen=True)
+class TaskPart:
+    """All that the page shows of one task; ``simulated`` says that its pairs were never measured by a sensor."""
+
+    task: str
+    simulated: bool
+    tables: Sequence[Table]
+    colour: str
+    model: str
+    manifest: str
+    gallery: Sequence[Scene]
+    synthetic: Sequence[Scene]
+    real: Sequence[Scene]
+    signals: Sequence[SignalPart]
+    curves: str
+    modulation: Sequence[ModulationRow]
+    validation: Sequence[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole page; ``facts`` are (name, value) pairs of the header."""
+
+    facts: Sequence[tuple[str, str]]
+    tasks: Sequence[TaskPart]
+    pretrain_curves: str
+    pretrain: Sequence[tuple[str, float]]
+    metrics: Sequence[Metric]
+    methods: Sequence[FusionMethod]
+
+    @property
+    def simulated(self) -> list[str]:
+        """Tasks whose pairs are simulated."""
+        return [part.task for part in self.tasks if part.simulated]
+
+
+def render(page: Page) -> str:
+    """The page as HTML; the same page gives the same text."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {"symbol": symbol, "words": words, "change": change}
+    shared = {"page": page, "titles": TITLES, "mark": SIMULATED, "caption": caption, "places": places}
+    return environment.get_template(TEMPLATE).render(shared)
+
+
+def symbol(text: str) -> Markup:
+    """A metric's symbol with its index as a subscript.
+
+    Example:
+        >>> symbol("Q_G")
+        Markup('Q<sub>G</sub>')
+    """
+    head, _, index = text.partition("_")
+    return Markup("{}<sub>{}</sub>").format(head, index) if index else escape(text)
+
+
+def words(name: str) -> str:
+    """A logged name as words.
+
+    Example:
+        >>> words("psnr_without_high"), words("boundary1_2")
+        ('PSNR without high subbands, dB', 'boundary 2 of submodule 1, fraction of π')
+    """
+    if cut := re.fullmatch(r"boundary(\d)_(\d)", name):
+        return f"boundary {cut[2]} of submodule {cut[1]}, fraction of π"
+    known = {
+        "psnr": "PSNR, dB",
+        "psnr_without_high": "PSNR without high subbands, dB",
+        "psnr_without_low": "PSNR without the low subband, dB",
+    }
+    return known.get(name, name.replace("_", " "))
+
+
+def change(after: float, before: float) -> str:
+    """Relative change in percent, with its sign.
+
+    Example:
+        >>> change(0.5, 1.0), change(1.0, 0.0)
+        ('−50 %', '')
+    """
+    return f"{100 * (after - before) / before:+.0f} %".replace("-", "−") if before else ""
+
+
+def places(table: Table) -> list[tuple[str, bool, int, int]]:
+    """(method, ours, metrics in which it is first, second), most firsts first."""
+    counts = [
+        (row.method, row.ours, *(sum(cell.rank == rank for cell in row.cells) for rank in (1, 2))) for row in table.rows
+    ]
+    return sorted(counts, key=lambda entry: (-entry[2], -entry[3], entry[0]))

@@ -1,0 +1,11 @@
+"""Flow ``evaluate``, deployed as ``evaluate-vif``, ``evaluate-mif``, ``evaluate-mfif`` and ``evaluate-mef``."""
+
+from prefect import flow
+
+from flows.target import TaskName, run_target
+
+
+@flow(name="evaluate", flow_run_name="evaluate-{task}")
+def evaluate(task: TaskName) -> None:
+    """Score the fine-tuned network and every baseline on the task's test pairs."""
+    run_target(f"evaluate@{task}")
