@@ -3,8 +3,8 @@
 Full-range BT.601 as JPEG uses it (ITU-T T.871): all planes in [0, 1], chroma centred at 0.5. Networks and metrics see
 luma; chroma goes around them and is put back by :func:`restore_colour`.
 
-Every function takes NumPy arrays ``(H, W)`` or ``(H, W, 3)``, or torch batches ``(B, 1, H, W)`` or ``(B, 3, H, W)``, and
-returns the same kind. The arithmetic is shared: it only ever sees single planes.
+Every function takes NumPy arrays ``(H, W)`` or ``(H, W, 3)``, or torch batches ``(B, 1, H, W)`` or ``(B, 3, H, W)``,
+and returns the same kind. The arithmetic is shared: it only ever sees single planes.
 """
 
 from collections.abc import Callable, Mapping
@@ -169,7 +169,7 @@ def restore_colour(fused_y: "Image", a: "Image", b: "Image", policy: Policy | st
         policy: a policy, or the name of a task.
 
     Returns:
-        RGB clamped to [0, 1] (what falls outside the gamut is cut), or the clamped luma when neither source is coloured.
+        RGB clamped to [0, 1] (what lies outside the gamut is cut); clamped luma when neither source is coloured.
     """
     policy = colour_policy(policy) if isinstance(policy, str) else policy
     chroma = policy.chroma(a, b)

@@ -1,7 +1,7 @@
 """The one door for durable local writes, and the hashes that name what was written.
 
-A reader never meets half a file: bytes go to a hidden temporary beside the target, are flushed to the disk, and take the
-final name in one rename. A process killed half-way leaves the old file as it was, and a hidden temporary at most.
+A reader never meets half a file: bytes go to a hidden temporary beside the target, are flushed to the disk, and take
+the final name in one rename. A process killed half-way leaves the old file as it was, and a hidden temporary at most.
 """
 
 import errno

@@ -5,8 +5,8 @@ the plain formula, alpha is dropped (the colour under it stays), colour profiles
 format, not the extension. Pillow decodes, strictly; OpenCV only reads what Pillow would cut to 8 bits, 16-bit colour.
 
 Reasons of an ImageError: ``missing`` (or cannot be opened), ``empty`` (zero bytes), ``not_an_image`` (e.g. a text file
-named ``.png``), ``truncated`` (cut short or damaged), ``unsupported`` (animated, several pages, or pixels that do not map
-to [0, 1]) and ``too_small``.
+named ``.png``), ``truncated`` (cut short or damaged), ``unsupported`` (animated, several pages, or pixels that do not
+map to [0, 1]) and ``too_small``.
 """
 
 import io
@@ -108,7 +108,7 @@ def decode_bytes(data: bytes, name: object, *, min_side: int = 1) -> tuple[np.nd
     try:
         with PIL.Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             pixels, info = _decode(image, data, name)
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except PIL.UnidentifiedImageError as error:
         raise _unidentified(data, name) from error
@@ -215,7 +215,7 @@ def _unit_floats(pixels: np.ndarray, name: object) -> np.ndarray:
     low, high = pixels.min(), pixels.max()
     if not (0 <= low and high <= 1):  # a NaN fails both
         raise ImageError(name, "unsupported", f"holds floats from {low:g} to {high:g}: scale them to 0..1")
-    return pixels
+    return pixels.astype(np.float32)
 
 
 def _deep_levels(shallow: np.ndarray, data: bytes, name: object) -> np.ndarray:
@@ -298,7 +298,8 @@ def _tiff_is_whole(data: bytes) -> bool:
 
 def _tiff_data_end(image: PIL.Image.Image) -> int:
     tags = image.tag_v2
-    return max((sum(part) for at, size in _TIFF_DATA for part in zip(tags.get(at, ()), tags.get(size, ()))), default=0)
+    parts = (zip(tags.get(at, ()), tags.get(size, ()), strict=False) for at, size in _TIFF_DATA)
+    return max((offset + length for part in parts for offset, length in part), default=0)
 
 
 def _unidentified(data: bytes, name: object) -> ImageError:

@@ -5,7 +5,6 @@ were found.
 """
 
 import dataclasses
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ MODALITIES: dict[str, dict[str, tuple[str, str]]] = {
     "mef": {"mef": ("under", "over")},
 }
 TASKS = tuple(MODALITIES)
+_ROUNDING = 1e-9  # a share of 1 - 0.1 - 0.9 is meant to be 0
 
 
 @dataclass(frozen=True)
@@ -243,14 +243,15 @@ def _ranges(fractions: Mapping[str, float]) -> dict[str, tuple[float, float]]:
     """The stretch of the row, from 0 to 1, that belongs to each split."""
     if unknown := set(fractions) - set(SPLITS):
         raise UserError(f"split {min(unknown)!r} is unknown: choose from {', '.join(SPLITS)}")
-    if min(fractions.values(), default=-1) < 0 or not math.isclose(sum(fractions.values()), 1, abs_tol=1e-9):
+    if min(fractions.values(), default=-1) < -_ROUNDING or abs(sum(fractions.values()) - 1) > _ROUNDING:
         raise UserError(f"split fractions {dict(fractions)} must be non-negative and sum to 1: correct them")
     ranges, low = {}, 0.0
     for split in reversed(SPLITS):
-        high = low + fractions.get(split, 0.0)
+        share = fractions.get(split, 0.0)
+        high = low + share if share > _ROUNDING else low
         ranges[split] = (low, high)
         low = high
-    last = max(ranges, key=lambda split: (fractions.get(split, 0.0) > 0, ranges[split]))
+    last = max((split for split, (low, high) in ranges.items() if high > low), key=ranges.get)
     return ranges | {last: (ranges[last][0], 1.0)}  # the sum of the fractions may be a rounding short of 1
 
 

@@ -1,7 +1,7 @@
 """Prefect plugin: a deployment's bare name will do where Prefect wants ``<flow>/<deployment>``.
 
-Found through the entry-point group ``prefect.plugins`` and switched on in prefect.toml. It wraps a method of two private
-classes of Prefect 3.8, which pyproject.toml therefore pins; whatever it cannot resolve goes to Prefect and its own error.
+Found through the entry-point group ``prefect.plugins`` and switched on in prefect.toml. It wraps a method of two
+private classes of Prefect 3.8, which pyproject.toml therefore pins; what it cannot resolve, Prefect refuses itself.
 """
 
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ METHOD = "read_deployment_by_name"
 
 
 @register_hook
-def setup_environment(ctx: object) -> None:  # noqa: ARG001 - the hook's signature
+def setup_environment(*, ctx: object) -> None:
     """Teach Prefect's clients bare names; a second call changes nothing."""
     from prefect.client.orchestration._deployments.client import DeploymentAsyncClient, DeploymentClient
 

@@ -19,11 +19,11 @@ from typing import IO, Any, Literal
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from flows import STATE
 from flows.artifacts import publish
 
 TaskName = Literal["vif", "mif", "mfif", "mef"]
 
-STATE = Path(".sigforge")
 POLL_SECONDS = 0.2
 KILL_AFTER_SECONDS = 10
 BUSY = "is busy, it is being blocked by"
@@ -84,18 +84,18 @@ def reproduce(target: str, say: Say) -> None:
 
 
 def cause(text: str) -> str:
-    """The line of a log that says why: the last 'error:' of a stage, else dvc's own, else the last line.
+    """The line of a log that says why: the last 'error:' of a stage, else dvc's own, else the first line.
 
     Example:
         >>> cause("error: fuse@vif: no pair\\nERROR: failed to reproduce 'fuse@vif'")
         'error: fuse@vif: no pair'
     """
     lines = [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
-    for start in ("error:", "ERROR:", ""):
+    for start in ("error:", "ERROR:"):
         found = [line for line in lines if line.startswith(start)]
         if found:
             return found[-1]
-    return "dvc failed without a word"
+    return lines[0] if lines else "dvc failed without a word"
 
 
 def _start(target: str, sink: IO[bytes], lock: IO[str]) -> subprocess.Popen:

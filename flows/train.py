@@ -7,7 +7,7 @@ from flows.target import TaskName, run_target
 
 @flow(name="train", flow_run_name="train-{task}")
 def train(task: TaskName) -> None:
-    """Train all networks of the task: SigFormer, its modulators, and the fusion network on synthetic then real pairs."""
+    """Train the networks of the task: SigFormer, the modulators, then fusion on synthetic and on real pairs."""
     run_target("pretrain")
     for stage in ("plgn", "pretext", "finetune"):
         run_target(f"{stage}@{task}")

@@ -30,8 +30,8 @@ def q_p(context: Context) -> Tensor:
     The maps X are phase congruency, its maximum moment and its minimum moment. Each is compared with that of a, of b
     and of the source with the stronger congruency at the pixel, wherever that one has a feature (congruency > 0.1);
     :math:`\Omega` are the pixels where the stronger source has one. The fused image's maps are not masked, so identical
-    images score below 1 (about 0.9). NaN where neither source has a feature, where the fused image is constant, and on
-    images with a side of 1 pixel.
+    images score below 1 (0.96 on textures). NaN where neither source has a feature, where the fused image is constant,
+    and on images with a side of 1 pixel.
 
     Example:
         >>> from components.metrics import score

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from components.report.signals import KINDS, Curves, ModalitySignals
 from components.training.loop import Row
@@ -21,10 +21,18 @@ from components.training.loop import Row
 INK = "#010203"
 """Stands for the page's text colour until the SVG is written."""
 
+EXTRAS = re.compile(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
+
 # Hues after Okabe and Ito, shaded to 3:1 on white and on black; dashes and markers tell them apart in print as well.
 GREY, ORANGE, BLUE, PURPLE, GREEN = "#8a8a8a", "#d9652a", "#2f86c9", "#a06cc8", "#1f9b78"
 KIND_STYLES = ((GREY, (0, (2, 1)), "o"), (ORANGE, "solid", "s"), (BLUE, (0, (5, 1.5)), "^"))
-LINE_STYLES = ((BLUE, "solid"), (ORANGE, (0, (5, 1.5))), (GREEN, (0, (2, 1))), (PURPLE, (0, (4, 1, 1, 1))), (GREY, (0, (1, 1))))
+LINE_STYLES = (
+    (BLUE, "solid"),
+    (ORANGE, (0, (5, 1.5))),
+    (GREEN, (0, (2, 1))),
+    (PURPLE, (0, (4, 1, 1, 1))),
+    (GREY, (0, (1, 1))),
+)
 
 STYLE = {
     "font.family": "sans-serif",
@@ -56,7 +64,7 @@ def curves_figure(panels: Sequence[tuple[str, Sequence[Row]]], name: str) -> str
         name: salt of the figure's ids.
     """
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
-        figure = Figure(figsize=(3.2 * len(panels), 2.3), layout="constrained")
+        figure = Figure(figsize=(3.7 * len(panels), 2.1), layout="constrained")
         for axes, (title, history) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _history(axes, title, history)
         return _svg(figure)
@@ -79,13 +87,17 @@ def _history(axes: Axes, title: str, history: Sequence[Row]) -> None:
     for name, (color, dashes) in zip(names, cycle(LINE_STYLES), strict=False):
         points = [(row.step, row.value) for row in history if row.name == name]
         axes.plot(*zip(*points, strict=True), label=name, color=color, linestyle=dashes)
-    axes.set(title=title, xlabel="step", yscale="log" if _all_positive(history) else "linear")
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set(title=title, xlabel="step")
+    values = [row.value for row in history if row.name in names]
+    if values and min(values) > 0:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(values) < 1000 * min(values) else (1,)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.grid(color=INK, alpha=0.12, linewidth=0.5)
     if names:
-        axes.legend()
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=1.8, borderaxespad=0)
 
 
 def _signal(axes: Axes, curves: Curves) -> None:
@@ -100,29 +112,24 @@ def _signal(axes: Axes, curves: Curves) -> None:
 def _strength(axes: Axes, measured: ModalitySignals) -> None:
     places = np.arange(len(measured.subbands))
     for index, (values, (color, _, marker)) in enumerate(zip(measured.strength, KIND_STYLES, strict=True)):
-        middle = np.exp(np.log(values).mean(axis=0))
-        spread = [middle - values.min(axis=0), values.max(axis=0) - middle]
-        axes.errorbar(places + 0.22 * (index - 1), middle, spread, fmt=marker, color=color, markersize=4, elinewidth=0.8)
+        positions = places + 0.22 * (index - 1)
+        axes.vlines(positions, values.min(axis=0), values.max(axis=0), color=color, linewidth=0.8)
+        axes.plot(positions, np.exp(np.log(values).mean(axis=0)), marker, color=color, markersize=4)
     axes.set(title="strength of all subbands", ylabel="RMS", yscale="log")
     axes.set_xticks(places, [subband.replace("_", ".") for subband in measured.subbands])
     axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.5)
 
 
-def _all_positive(history: Sequence[Row]) -> bool:
-    values = [row.value for row in history if not row.name.startswith("val_")]
-    return bool(values) and min(values) > 0
-
-
 def _svg(figure: Figure) -> str:
-    """The figure as an ``<svg>`` element that fills its column, without ids nobody refers to and without a style sheet,
-    which would apply to the whole page.
+    """The figure as an ``<svg>`` element that fills its column, without what would reach beyond it: a style sheet, ids
+    that nothing refers to.
     """
     for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
         patch.set_visible(False)
     text = io.StringIO()
     FigureCanvasSVG(figure).print_svg(text, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg = text.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = EXTRAS.sub("", svg[svg.index("<svg") :])
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg, count=1)
     used = set(re.findall(r"#([\w.-]+)", svg))
     svg = re.sub(r' id="([^"]+)"', lambda match: match[0] if match[1] in used else "", svg)

@@ -13,6 +13,7 @@ import PIL.Image
 from components.colour import luma
 from components.images import encode_webp, read_image, to_uint8
 from components.manifest import Pair, modalities
+from components.metrics import Metric
 
 OVERVIEW = 320
 """Longest side of an overview in pixels; no column of the page is wider."""
@@ -44,7 +45,7 @@ class Picture:
         uri, width, height: the overview and its size in pixels.
         crop: exact pixels of the crop as a data URI; empty if there is none.
         frame: CSS of the crop's rectangle in the overview, in percent of its size.
-        note: a line under the label.
+        score: (symbol of a metric, value) shown under the label, or empty.
         source: whether it is an input rather than a result.
     """
 
@@ -54,7 +55,7 @@ class Picture:
     height: int
     crop: str = ""
     frame: str = ""
-    note: str = ""
+    score: tuple[str, str] = ()
     source: bool = False
 
 
@@ -66,25 +67,25 @@ class Scene:
     pictures: tuple[Picture, ...]
 
 
-def pair_scene(pair: Pair, fused: Mapping[str, Path], notes: Mapping[str, str]) -> Scene:
+def pair_scene(pair: Pair, fused: Mapping[str, Path], scores: Mapping[str, tuple[str, str]]) -> Scene:
     """Both sources of a test pair and what every method made of them, with one crop at the same place in all.
 
     Args:
         fused: method to image file, in the order of the page.
-        notes: method to the line under its picture.
+        scores: method to (symbol, value) under its picture; see :func:`scores_of`.
     """
     sources = [read_image(path)[0] for path in (pair.a_path, pair.b_path)]
     crop = disagreement(*sources)
     names = modalities(pair.task, pair.subtask)
     pictures = [picture(image, name, crop=crop, source=True) for name, image in zip(names, sources, strict=True)]
     pictures += [
-        picture(read_image(path)[0], method, crop=crop, note=notes.get(method, "")) for method, path in fused.items()
+        picture(read_image(path)[0], method, crop=crop, score=scores.get(method, ())) for method, path in fused.items()
     ]
     return Scene(f"{pair.pair_id} ({pair.width} × {pair.height})", tuple(pictures))
 
 
 def picture(
-    image: np.ndarray, label: str, *, crop: Crop | None = None, note: str = "", source: bool = False
+    image: np.ndarray, label: str, *, crop: Crop | None = None, score: tuple[str, str] = (), source: bool = False
 ) -> Picture:
     """An image (H, W) or (H, W, 3) in [0, 1] as the page shows it."""
     height, width = image.shape[:2]
@@ -92,7 +93,8 @@ def picture(
     size = (round(width * scale), round(height * scale))
     small = image if scale == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     detail = data_uri(encode_webp(np.ascontiguousarray(crop.cut(image)))) if crop else ""
-    return Picture(label, data_uri(_lossy(small)), *size, detail, _frame(crop, height, width) if crop else "", note, source)
+    frame = _frame(crop, height, width) if crop else ""
+    return Picture(label, data_uri(_lossy(small)), *size, detail, frame, score, source)
 
 
 def disagreement(a: np.ndarray, b: np.ndarray) -> Crop:
@@ -124,12 +126,12 @@ def data_uri(data: bytes, kind: str = "image/webp") -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def mean_note(values: Sequence[dict], pair_id: str, metric: str, symbol: str) -> dict[str, str]:
-    """Method to ``symbol value`` of one pair, from the rows of ``metrics.parquet``."""
+def scores_of(pair_id: str, values: Sequence[dict], metric: Metric) -> dict[str, tuple[str, str]]:
+    """Method to (symbol, value) of one pair, from the rows of ``metrics.parquet``."""
     return {
-        row["method"]: f"{symbol} {row['value']:.3f}"
+        row["method"]: (metric.symbol, f"{row['value']:.3f}")
         for row in values
-        if (row["pair_id"], row["metric"]) == (pair_id, metric)
+        if (row["pair_id"], row["metric"]) == (pair_id, metric.name)
     }
 
 
@@ -146,7 +148,8 @@ def _window_sums(values: np.ndarray, side: int) -> np.ndarray:
 
 def _frame(crop: Crop, height: int, width: int) -> str:
     left, top = 100 * crop.left / width, 100 * crop.top / height
-    return f"left:{left:.2f}%;top:{top:.2f}%;width:{100 * crop.side / width:.2f}%;height:{100 * crop.side / height:.2f}%"
+    across, down = 100 * crop.side / width, 100 * crop.side / height
+    return f"left:{left:.2f}%;top:{top:.2f}%;width:{across:.2f}%;height:{down:.2f}%"
 
 
 def _lossy(image: np.ndarray) -> bytes:

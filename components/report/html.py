@@ -17,32 +17,34 @@ from components.training.loop import Row
 TEMPLATE = "page.html.j2"
 
 TITLES = {
-    "vif": "Infrared and visible images",
-    "mif": "Medical images",
-    "mfif": "Multi-focus images",
-    "mef": "Multi-exposure images",
+    "vif": "Infrared and visible",
+    "mif": "Medical",
+    "mfif": "Multi-focus",
+    "mef": "Multi-exposure",
 }
 
 
 @dataclass(frozen=True)
 class SignalPart:
-    """One modality of Fig. 6: the three example images, the plots, and strength distances to the target in dB.
+    """One modality of Fig. 6: the three example images and the plots.
 
     Attributes:
-        nearer, subbands: in how many of how many subbands modulation came nearer to the target's strength.
-        before, after: mean distance over subbands of photographs and of modulated ones.
+        distances: per subband its name, the distance to the target before and after modulation.
         images: how many photographs and target images were measured.
+        window: which channel and samples the curves show.
     """
 
     modality: str
     pictures: tuple[Picture, ...]
     svg: str
-    nearer: int
-    subbands: int
-    before: float
-    after: float
+    distances: Sequence[tuple[str, float, float]]
     images: int
     window: str
+
+    @property
+    def nearer(self) -> int:
+        """In how many subbands modulation came nearer to the target."""
+        return sum(after < before for _, before, after in self.distances)
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,15 @@ class TaskPart:
 
 @dataclass(frozen=True)
 class Page:
-    """The whole page; ``facts`` are (name, value) pairs of the header."""
+    """The whole page.
+
+    Attributes:
+        facts: (name, value) of the header.
+        origins: (set, source, licence, count) of all images.
+    """
 
     facts: Sequence[tuple[str, str]]
+    origins: Sequence[tuple[str, str, str, int]]
     tasks: Sequence[TaskPart]
     pretrain_curves: str
     pretrain: Sequence[tuple[str, float]]
@@ -104,6 +112,19 @@ def render(page: Page) -> str:
     environment.filters |= {"symbol": symbol, "words": words, "change": change}
     shared = {"page": page, "titles": TITLES, "mark": SIMULATED, "caption": caption, "places": places}
     return environment.get_template(TEMPLATE).render(shared)
+
+
+def validation(history: Sequence[Row]) -> list[tuple[str, float]]:
+    """(name, value) of what was measured after training."""
+    return [(row.name.removeprefix("val_"), row.value) for row in history if row.name.startswith("val_")]
+
+
+def modulation_rows(history: Sequence[Row]) -> list[ModulationRow]:
+    """The validation of PLGN, one row per channel."""
+    found = dict(validation(history))
+    kinds = ("signal_identity", "signal", "pixel_identity", "pixel")
+    channels = [name.removesuffix("_signal_identity") for name in found if name.endswith("_signal_identity")]
+    return [ModulationRow(channel, *(found[f"{channel}_{kind}"] for kind in kinds)) for channel in channels]
 
 
 def symbol(text: str) -> Markup:

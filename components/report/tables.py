@@ -11,6 +11,7 @@ import numpy as np
 from components.metrics import Metric, get_metric
 
 SIMULATED = "simulated demo data"
+OUR_LABEL = "SigFusion"
 UNDEFINED = "n/a"
 CSV_COLUMNS = ("task", "subtask", "data", "pairs", "method", "metric", "mean", "deviation", "rank")
 
@@ -21,13 +22,14 @@ class Cell:
 
     Attributes:
         mean, deviation: mean and standard deviation over the pairs; NaN where the metric is undefined on one of them.
-        text: the mean as every format prints it.
+        text, spread: both as they are printed.
         rank: 1 best, 2 second, else 0; of printed values, so equal prints share a rank.
     """
 
     mean: float
     deviation: float
     text: str
+    spread: str
     rank: int
 
 
@@ -38,6 +40,11 @@ class Row:
     method: str
     ours: bool
     cells: tuple[Cell, ...]
+
+    @property
+    def label(self) -> str:
+        """What readers see: our network's name as the paper spells it."""
+        return OUR_LABEL if self.ours else self.method
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,10 @@ def build_tables(task: str, values: Sequence[dict], metrics: Sequence[str], *, o
         ours: the method listed last and marked.
     """
     subtasks = sorted({row["subtask"] for row in values})
-    parts = ["", *subtasks] if len(subtasks) > 1 else [""]
-    return [_table(task, part, [row for row in values if part in ("", row["subtask"])], metrics, ours) for part in parts]
+    parts = {"": values}
+    if len(subtasks) > 1:
+        parts |= {name: [row for row in values if row["subtask"] == name] for name in subtasks}
+    return [_table(task, name, rows, metrics, ours) for name, rows in parts.items()]
 
 
 def markdown(tables: Iterable[Table], *, simulated: bool) -> str:
@@ -112,16 +121,16 @@ def _table(task: str, subtask: str, values: Sequence[dict], metrics: Sequence[st
 
 
 def _column(values: Sequence[Sequence[float]], metric: Metric) -> list[Cell]:
-    means = [float(np.mean(entries)) for entries in values]
-    largest = max((abs(mean) for mean in means if math.isfinite(mean)), default=0)
-    digits = 3 if largest < 10 else 2
-    texts = [f"{mean:.{digits}f}" if math.isfinite(mean) else UNDEFINED for mean in means]
-    order = sorted({float(text) for text in texts if text != UNDEFINED}, reverse=metric.higher_is_better)
-    ranks = {value: rank for rank, value in enumerate(order[:2], start=1)}
-    return [
-        Cell(mean, float(np.std(entries)), text, 0 if text == UNDEFINED else ranks.get(float(text), 0))
-        for mean, entries, text in zip(means, values, texts, strict=True)
-    ]
+    means, deviations = ([float(of(entries)) for entries in values] for of in (np.mean, np.std))
+    finite = [mean for mean in means if math.isfinite(mean)]
+    digits = 3 if max(map(abs, finite), default=0) < 10 else 2
+    best = sorted({round(mean, digits) for mean in finite}, reverse=metric.higher_is_better)[:2]
+    cells = []
+    for mean, deviation in zip(means, deviations, strict=True):
+        texts = [f"{value:.{digits}f}" if math.isfinite(value) else UNDEFINED for value in (mean, deviation)]
+        place = round(mean, digits) if math.isfinite(mean) else None
+        cells.append(Cell(mean, deviation, *texts, rank=best.index(place) + 1 if place in best else 0))
+    return cells
 
 
 def _markdown(table: Table, simulated: bool) -> str:
@@ -129,17 +138,17 @@ def _markdown(table: Table, simulated: bool) -> str:
     lines = [["method", *heads], ["---", *("---:" for _ in heads)]]
     for row in table.rows:
         cells = [{1: "**{}**", 2: "<ins>{}</ins>"}.get(cell.rank, "{}").format(cell.text) for cell in row.cells]
-        lines.append([row.method, *cells])
+        lines.append([row.label, *cells])
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"**{caption(table, simulated)}**\n\n{body}\n"
 
 
 def _latex(table: Table, simulated: bool) -> str:
-    heads = [rf"{_math(metric.symbol)}~$\{'up' if metric.higher_is_better else 'down'}arrow$" for metric in table.metrics]
+    heads = [_latex_head(metric) for metric in table.metrics]
     lines = [" & ".join(["Method", *heads]) + r" \\", r"\midrule"]
     for row in table.rows:
         cells = [{1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(cell.rank, "%s") % cell.text for cell in row.cells]
-        lines.append(" & ".join([row.method.replace("_", r"\_"), *cells]) + r" \\")
+        lines.append(" & ".join([row.label.replace("_", r"\_"), *cells]) + r" \\")
     columns = "l" + "r" * len(heads)
     return "\n".join(
         [
@@ -157,5 +166,6 @@ def _latex(table: Table, simulated: bool) -> str:
     )
 
 
-def _math(symbol: str) -> str:
-    return f"${symbol}$" if "_" in symbol else symbol
+def _latex_head(metric: Metric) -> str:
+    symbol = f"${metric.symbol}$" if "_" in metric.symbol else metric.symbol
+    return rf"{symbol}~$\{'up' if metric.higher_is_better else 'down'}arrow$"

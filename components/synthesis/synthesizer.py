@@ -18,7 +18,7 @@ from components.synthesis.channels import KEEPS_COLOUR, channels_of
 MASK_SCALE = 6
 """Control points along a side of the random focus mask: blobs of about a sixth of the image."""
 
-MASK_SOFTNESS = 0.08
+MASK_SOFTNESS = 0.03
 """Width of the mask's transition in units of its random field, which spans about [0, 1]."""
 
 
@@ -105,7 +105,7 @@ def focus_mask(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     coarse = rng.standard_normal((MASK_SCALE, MASK_SCALE)).astype(np.float32)
     field = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     field = (field - np.median(field)) / (field.max() - field.min())
-    return 1 / (1 + np.exp(-field / MASK_SOFTNESS * 4))
+    return 1 / (1 + np.exp(-field / MASK_SOFTNESS))
 
 
 def _focus_mix(

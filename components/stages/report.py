@@ -1,0 +1,233 @@
+"""Stage ``report``: one self-contained page, and the result tables as files."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from components import tracking
+from components.baselines import get_method
+from components.colour import luma
+from components.errors import UserError
+from components.files import sha256_file, write_atomic
+from components.images import read_image
+from components.manifest import MODALITIES, TASKS, Pair, Photo, modalities, read_pairs, read_photos
+from components.metrics import get_metric
+from components.models.plgn import Plgn, load_plgn
+from components.report.figures import curves_figure, signals_figure
+from components.report.gallery import Scene, pair_scene, picture, scores_of
+from components.report.html import Page, SignalPart, TaskPart, modulation_rows, render, validation
+from components.report.signals import CHANNEL, KINDS, ModalitySignals, measure
+from components.report.tables import Table, build_tables, comma_separated, latex, markdown
+from components.shards.reader import ShardPairs
+from components.stages.base import Context, main
+from components.stages.evaluate import OURS
+from components.stages.trained import HISTORY, MODEL, read_history
+from components.synthesis.synthesizer import fit_square
+
+SAMPLES = 8
+"""Photographs and target images per modality whose subband strengths are measured."""
+
+SIMULATED = "simulated"
+"""What stage ``ingest`` writes as the source of pairs from its simulators."""
+
+
+def run(context: Context) -> None:
+    """Write ``index.html`` and one table per task as Markdown, CSV and LaTeX."""
+    folder = context.folder()
+    manifest = need(context.folder("ingest", "photos") / "photos.parquet", "ingest@photos")
+    photos = {photo.photo_id: photo for photo in read_photos(manifest)}
+    parts = [task_part(context, task, photos) for task in TASKS]
+    pretrain = read_history(need(context.folder("pretrain") / HISTORY, "pretrain"))
+    methods = {row.method for part in parts for row in part.tables[0].rows} - {OURS}
+    page = Page(
+        origins=origins(context, photos.values()),
+        facts=facts(context, parts, manifest),
+        tasks=parts,
+        pretrain_curves=curves_figure([("Eq. 15", pretrain)], "pretrain"),
+        pretrain=validation(pretrain),
+        metrics=[get_metric(name) for name in context.params.evaluate.metrics],
+        methods=[get_method(name) for name in sorted(methods)],
+    )
+    for part in parts:
+        for suffix, write in (("md", markdown), ("csv", comma_separated), ("tex", latex)):
+            path = folder / "tables" / f"{part.task}.{suffix}"
+            write_atomic(path, write(part.tables, simulated=part.simulated))
+            context.ledger.file(path, "tables")
+    write_atomic(folder / "index.html", render(page))
+    context.ledger.file(folder / "index.html", "figures")
+
+
+def need(path: Path, target: str) -> Path:
+    """``path``, which must exist.
+
+    Raises:
+        UserError: it does not; names the DVC target that makes it.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: missing; run 'dvc repro {target}'")
+    return path
+
+
+def task_part(context: Context, task: str, photos: dict[str, Photo]) -> TaskPart:
+    """Everything the page shows of one task, read from the outputs of its stages."""
+    manifest = need(context.folder("ingest", task) / "pairs.parquet", f"ingest@{task}")
+    pairs = read_pairs(manifest)
+    values = metric_values(context, task)
+    summary = json.loads(need(context.folder("evaluate", task) / "summary.json", f"evaluate@{task}").read_text())
+    tables = build_tables(task, values, context.params.evaluate.metrics, ours=OURS)
+    plgn = load_plgn(need(context.folder("plgn", task) / MODEL, f"plgn@{task}"))
+    shards = ShardPairs(context.folder("synth", task))
+    size = context.params.synth.size
+    histories = {
+        stage: read_history(need(context.folder(stage, task) / HISTORY, f"{stage}@{task}"))
+        for stage in ("plgn", "pretext", "finetune")
+    }
+    synthetic, real = synthetic_and_real(task, shards, photos, pairs, size)
+    return TaskPart(
+        task=task,
+        simulated=any(is_simulated(pair) for pair in pairs),
+        tables=tables,
+        colour=summary["colour"],
+        model=summary["model"],
+        manifest=sha256_file(manifest),
+        gallery=list(gallery(context, task, pairs, tables[0], values)),
+        synthetic=synthetic,
+        real=real,
+        signals=list(signal_parts(plgn, task, pairs, natural_planes(shards, photos, size))),
+        curves=curves_figure(list(histories.items()), f"{task}-curves"),
+        modulation=modulation_rows(histories["plgn"]),
+        validation=validation(histories["finetune"]),
+    )
+
+
+def metric_values(context: Context, task: str) -> list[dict]:
+    """The rows that stage ``evaluate`` wrote.
+
+    Raises:
+        UserError: there are none, or none of a configured metric.
+    """
+    path = need(context.folder("evaluate", task) / "metrics.parquet", f"evaluate@{task}")
+    values = pq.read_table(path).to_pylist()
+    if absent := set(context.params.evaluate.metrics) - {row["metric"] for row in values}:
+        raise UserError(f"{path}: has no value of {', '.join(sorted(absent))}; run 'dvc repro evaluate@{task}'")
+    return values
+
+
+def is_simulated(pair: Pair) -> bool:
+    """Whether a pair was simulated, not measured."""
+    return pair.source == SIMULATED
+
+
+def gallery(
+    context: Context, task: str, pairs: Sequence[Pair], table: Table, values: Sequence[dict]
+) -> Iterator[Scene]:
+    """The first test pairs, subtasks in turn, as every method of the table fused them."""
+    tests = [pair for pair in pairs if pair.split == "test"]
+    turns = {name: [pair for pair in tests if pair.subtask == name] for name in MODALITIES[task]}
+    order = sorted(tests, key=lambda pair: turns[pair.subtask].index(pair))
+    for pair in order[: context.params.report.gallery]:
+        fused = {row.method: fused_image(context, task, row.method, pair.pair_id) for row in table.rows}
+        yield pair_scene(pair, fused, scores_of(pair.pair_id, values, table.metrics[0]))
+
+
+def fused_image(context: Context, task: str, method: str, pair_id: str) -> Path:
+    """Where stage ``evaluate`` (our network) or ``fuse`` (the others) put a fused image."""
+    stage = "evaluate" if method == OURS else "fuse"
+    return need(context.folder(stage, task) / method / f"{pair_id}.png", f"{stage}@{task}")
+
+
+def synthetic_and_real(
+    task: str, shards: ShardPairs, photos: dict[str, Photo], pairs: Sequence[Pair], size: int
+) -> tuple[list[Scene], list[Scene]]:
+    """Two photographs (one per subtask if there are more) with their pairs, and a test pair of the same kind each.
+
+    The last test pairs are taken, since the gallery shows the first.
+    """
+    synthetic, real = [], []
+    left = [pair for pair in pairs if pair.split == "test"]
+    for index in range(min(len(shards), max(2, len(MODALITIES[task])))):
+        row = shards.row(index)
+        names = modalities(task, row["subtask"])
+        images = [("photograph", photograph(photos, row, size))]
+        images += [(f"synthetic {name}", image) for name, image in zip(names, shards[index], strict=True)]
+        synthetic.append(Scene(row["photo_id"], tuple(picture(image, name) for name, image in images)))
+        if match := next((pair for pair in reversed(left) if pair.subtask == row["subtask"]), None):
+            left.remove(match)
+            sources = (read_image(path)[0] for path in (match.a_path, match.b_path))
+            real.append(Scene(match.pair_id, tuple(picture(image, name) for name, image in zip(names, sources))))
+    return synthetic, real
+
+
+def photograph(photos: dict[str, Photo], row: dict, size: int) -> np.ndarray:
+    """The photograph of a shard's row, cut as synthesis cut it.
+
+    Raises:
+        UserError: the shard names a photograph that the manifest does not have.
+    """
+    if row["photo_id"] not in photos:
+        raise UserError(f"data/synth: photograph {row['photo_id']!r} is not in the manifest; run 'dvc repro synth'")
+    return fit_square(read_image(photos[row["photo_id"]].path)[0], size)
+
+
+def natural_planes(shards: ShardPairs, photos: dict[str, Photo], size: int) -> list[np.ndarray]:
+    """Luma of the first photographs of the shards."""
+    return [luma(photograph(photos, shards.row(index), size)) for index in range(min(len(shards), SAMPLES))]
+
+
+def signal_parts(plgn: Plgn, task: str, pairs: Sequence[Pair], natural: Sequence[np.ndarray]) -> Iterator[SignalPart]:
+    """Fig. 6 of every modality that the modulators were trained for; unseen real images first."""
+    ordered = [pair for split in ("test", "val", "train") for pair in pairs if pair.split == split]
+    for modality in dict.fromkeys(name for names in MODALITIES[task].values() for name in names):
+        if modality not in plgn.modulators:
+            continue
+        paths = [
+            path
+            for pair in ordered
+            for name, path in zip(modalities(task, pair.subtask), (pair.a_path, pair.b_path), strict=True)
+            if name == modality
+        ]
+        real = [luma(read_image(path)[0]) for path in paths[: len(natural)]]
+        yield signal_part(measure(plgn, modality, natural, real), f"{task}-{modality}")
+
+
+def signal_part(measured: ModalitySignals, name: str) -> SignalPart:
+    """What the page says about the signals of one modality."""
+    low, high = measured.curves
+    stop = low.start + len(low.signals[0])
+    return SignalPart(
+        modality=measured.modality,
+        pictures=tuple(picture(image, kind) for kind, image in zip(KINDS, measured.images, strict=True)),
+        svg=signals_figure(measured, name),
+        distances=list(zip(measured.subbands, *measured.distance.tolist(), strict=True)),
+        images=measured.strength.shape[1],
+        window=f"Channel {CHANNEL} of {low.subband} and {high.subband}, samples {low.start} to {stop} of {low.length}",
+    )
+
+
+def facts(context: Context, parts: Sequence[TaskPart], photos: Path) -> list[tuple[str, str]]:
+    """What the page was made from; nothing that changes while commit, parameters and data stay."""
+    listed = ", ".join(f"{part.task} {part.manifest[:12]}" for part in parts)
+    return [
+        ("commit", tracking.commit()),
+        ("parameters", f"{tracking.params_hash()} (sha256 of params.yaml), seed {context.params.seed}"),
+        ("photographs", sha256_file(photos)[:12]),
+        ("pairs", listed),
+    ]
+
+
+def origins(context: Context, photos: Iterable[Photo]) -> list[tuple[str, str, str, int]]:
+    """(set, source, licence, count) of all images, most frequent first within a set."""
+    found = Counter(("photographs", photo.source, photo.licence) for photo in photos)
+    for task in TASKS:
+        pairs = read_pairs(context.folder("ingest", task) / "pairs.parquet")
+        found.update((f"{task} pairs", pair.source, pair.licence) for pair in pairs)
+    return [(*key, count) for key, count in found.items()]
+
+
+if __name__ == "__main__":
+    sys.exit(main("report", run, sections=("report",), tasks=()))
