@@ -15,7 +15,7 @@ from components.errors import UserError
 from components.manifest import Pair, modalities, read_pairs
 from components.models.plgn import KIND, Plgn
 from components.models.sigformer import load_sigformer
-from components.seeds import seed_of
+from components.seeds import rng_of, seed_of
 from components.stages.base import Context, key_of, main
 from components.stages.trained import MODEL, train
 from components.synthesis.channels import Channel, task_channels
@@ -36,14 +36,14 @@ class Cell:
 
 
 class ChannelBatches(Dataset):
-    """Batches of (fused, real) crops; each step trains one channel, in turn."""
+    """Batches of (fused, real) crops; each step trains one channel, drawn by (names, step)."""
 
-    def __init__(self, crops: Sequence[tuple[str, CropBatches]]) -> None:
-        self.crops = crops
+    def __init__(self, crops: Sequence[tuple[str, CropBatches]], names: Sequence[object]) -> None:
+        self.crops, self.names = crops, names
 
     def __getitem__(self, step: int) -> tuple[str, Tensor]:
         """Channel name, planes (2, B, 1, crop, crop)."""
-        name, batches = self.crops[step % len(self.crops)]
+        name, batches = self.crops[int(rng_of(*self.names, step).integers(len(self.crops)))]
         return name, batches[step][0]
 
 
@@ -56,7 +56,8 @@ def run(context: Context) -> None:
     training = [pair for pair in pairs if pair.split == "train"]
     index = signal_index(training, {name: set(paths) for name, paths in fused.items()}, params.sigformer.subbands)
     cache, channels = PlaneCache(), present_channels(task, training)
-    batches = ChannelBatches([(c.name, _crops(context, cells(c, training, fused), c, cache)) for c in channels])
+    crops = [(channel.name, _crops(context, cells(channel, training, fused), channel, cache)) for channel in channels]
+    batches = ChannelBatches(crops, (params.seed, "plgn", task, "channel"))
     torch.manual_seed(seed_of(params.seed, "plgn", task))
     plgn = Plgn(load_sigformer(context.folder("pretrain") / MODEL, params.sigformer), tuple(channel.name for channel in channels))
 
@@ -64,7 +65,8 @@ def run(context: Context) -> None:
         channel, planes = batch
         source, target = planes.to(next(plgn.parameters()).device)
         loss = plgn.loss(source, target, channel)
-        return {"loss": loss.signal + loss.pixel, "signal": loss.signal, "pixel": loss.pixel}
+        named = {f"{channel}_signal": loss.signal, f"{channel}_pixel": loss.pixel}
+        return {"loss": loss.signal + loss.pixel, **named}
 
     held_out = [pair for pair in pairs if pair.split == "val"] or [pair for pair in pairs if pair.split == "test"]
     inputs = [manifest, *context.folder("fuse").glob(f"*/{CORPUS}"), context.folder("pretrain") / MODEL]
@@ -117,8 +119,7 @@ def _crops(context: Context, found: list[Cell], channel: Channel, cache: PlaneCa
     config = context.params.plgn
 
     def load(index: int) -> np.ndarray:
-        cell = found[index]
-        return np.stack([cache(cell.fused, channel.source), cache(cell.real, channel.target)])
+        return np.stack(_planes(found[index], channel, cache))
 
     names = (context.params.seed, "plgn", context.task, channel.name)
     return CropBatches(
@@ -129,7 +130,12 @@ def _crops(context: Context, found: list[Cell], channel: Channel, cache: PlaneCa
 def _samples(channels, pairs, fused, cache) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:  # noqa: ANN001
     for channel in channels:
         for cell in cells(channel, pairs, fused):
-            yield channel.name, cache(cell.fused, channel.source), cache(cell.real, channel.target)
+            yield channel.name, *_planes(cell, channel, cache)
+
+
+def _planes(cell: Cell, channel: Channel, cache: PlaneCache) -> tuple[np.ndarray, np.ndarray]:
+    """What goes into the modulator, and what should come out."""
+    return channel.read({channel.source: cache(cell.fused, channel.source)}), cache(cell.real, channel.target)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,18 @@ colours are a function of intensity (pseudo-colour), and fused images already ca
 with fused chroma would learn the identity: theirs read luma.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from components.manifest import MODALITIES
 from components.models.plgn import channel_name
 
 Plane = Literal["y", "cb", "cr"]
+Values = TypeVar("Values")
+
+PSEUDO_GAIN = 0.25
+"""Contrast of the luma that pseudo-colour is made from: an untrained modulator then gives pale, not garish colours."""
 
 PSEUDO_COLOURED = ("pet", "spect")
 RECOLOURED = ("under", "over")
@@ -21,12 +26,18 @@ KEEPS_COLOUR = ("vis", "near", "far")
 
 @dataclass(frozen=True)
 class Channel:
-    """One trained map: ``source`` plane of the fused image to ``target`` plane of the modality."""
+    """One trained map: ``source`` plane of the fused image, about 0.5 times ``gain``, to ``target`` of the modality."""
 
     name: str
     modality: str
     source: Plane
     target: Plane
+    gain: float = 1.0
+
+    def read(self, planes: Mapping[str, Values]) -> Values:
+        """The input of the map from the planes of an image."""
+        plane = planes[self.source]
+        return plane if self.gain == 1 else 0.5 + self.gain * (plane - 0.5)
 
 
 def channels_of(modality: str) -> tuple[Channel, ...]:
@@ -39,8 +50,9 @@ def channels_of(modality: str) -> tuple[Channel, ...]:
     channels = [Channel(channel_name(modality, "y"), modality, "y", "y")]
     if modality in PSEUDO_COLOURED + RECOLOURED:
         for plane in ("cb", "cr"):
-            source = "y" if modality in PSEUDO_COLOURED else plane
-            channels.append(Channel(channel_name(modality, plane), modality, source, plane))
+            pseudo = modality in PSEUDO_COLOURED
+            source, gain = ("y", PSEUDO_GAIN) if pseudo else (plane, 1.0)
+            channels.append(Channel(channel_name(modality, plane), modality, source, plane, gain))
     return tuple(channels)
 
 

@@ -64,7 +64,7 @@ class Synthesizer:
     @torch.inference_mode()
     def _modality(self, ycbcr: dict[str, Tensor], modality: str) -> np.ndarray:
         """The photograph as ``modality`` shows it: grey, with modulated chroma, or with the photograph's chroma."""
-        made = {channel.target: self._run(ycbcr[channel.source], channel.name) for channel in channels_of(modality)}
+        made = {channel.target: self._run(channel.read(ycbcr), channel.name) for channel in channels_of(modality)}
         if modality in KEEPS_COLOUR:
             made = {**ycbcr, **made}
         if len(made) == 1:
