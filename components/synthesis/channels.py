@@ -1,15 +1,15 @@
 """Which planes of which modality PLGN modulates, and from what.
 
-DESIGN section 4: luma always; chroma with modulators of its own where a modality changes colour; the photograph's chroma
-where it keeps colour (``vis``, ``near``, ``far``); none where it has none (``ir``, ``ct``, ``mri``). PET and SPECT
-colours are a function of intensity (pseudo-colour), and fused images already carry them unchanged, so a modulator fed
-with fused chroma would learn the identity: theirs read luma.
+Luma always, and chroma where the task's colour policy says so. PET and SPECT colours are a function of intensity
+(pseudo-colour), and fused images already carry them unchanged, so a modulator fed with fused chroma would learn the
+identity: theirs read luma.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from components.colour import COLOUR_POLICIES
 from components.manifest import MODALITIES
 from components.models.plgn import channel_name
 
@@ -20,8 +20,8 @@ PSEUDO_GAIN = 0.25
 """Contrast of the luma that pseudo-colour is made from: an untrained modulator then gives pale, not garish colours."""
 
 PSEUDO_COLOURED = ("pet", "spect")
-RECOLOURED = ("under", "over")
-KEEPS_COLOUR = ("vis", "near", "far")
+CHROMA = {modality: how for policy in COLOUR_POLICIES.values() for modality, how in policy.synthesis.items()}
+"""Per modality: ``modulate``, ``keep`` or ``drop`` the photograph's chroma."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def channels_of(modality: str) -> tuple[Channel, ...]:
         ['pet', 'pet_cb', 'pet_cr']
     """
     channels = [Channel(channel_name(modality, "y"), modality, "y", "y")]
-    if modality in PSEUDO_COLOURED + RECOLOURED:
+    if CHROMA[modality] == "modulate":
         for plane in ("cb", "cr"):
             pseudo = modality in PSEUDO_COLOURED
             source, gain = ("y", PSEUDO_GAIN) if pseudo else (plane, 1.0)

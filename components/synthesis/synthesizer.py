@@ -13,7 +13,7 @@ from components.manifest import MODALITIES, modalities
 from components.models.plgn import PLANES, Plgn
 from components.models.tiling import run_padded, run_tiled
 from components.seeds import rng_of, seed_of
-from components.synthesis.channels import KEEPS_COLOUR, channels_of
+from components.synthesis.channels import CHROMA, channels_of
 
 MASK_SCALE = 6
 """Control points along a side of the random focus mask: blobs of about a sixth of the image."""
@@ -65,7 +65,7 @@ class Synthesizer:
     def _modality(self, ycbcr: dict[str, Tensor], modality: str) -> np.ndarray:
         """The photograph as ``modality`` shows it: grey, with modulated chroma, or with the photograph's chroma."""
         made = {channel.target: self._run(channel.read(ycbcr), channel.name) for channel in channels_of(modality)}
-        if modality in KEEPS_COLOUR:
+        if CHROMA[modality] == "keep":
             made = {**ycbcr, **made}
         if len(made) == 1:
             return made["y"].clamp(0, 1)[0, 0].cpu().numpy()
