@@ -57,7 +57,8 @@ def run(context: Context) -> None:
     write_atomic(folder / "summary.json", json.dumps(summary, indent=1))
     for method, values in summary["methods"].items():
         for metric, value in values.items():
-            context.ledger.value(f"{method}/{metric}", value)
+            if value is not None:
+                context.ledger.value(f"{method}/{metric}", value)
     context.ledger.file(folder / "summary.json", "tables")
     context.ledger.dataset(f"{task} pairs", manifest)
 
@@ -86,12 +87,20 @@ def score_image(unit: tuple[Pair, str, Path], *, metrics: Sequence[str]) -> list
 
 
 def summarise(rows: Sequence[dict], task: str, count: int, fingerprint: str) -> dict:
-    """Means per method and metric, with all that a reader needs to know what they are means of."""
+    """Means per method and metric, with all that a reader needs to know what they are means of.
+
+    A metric that is undefined (NaN) on one of the images has no mean over all of them: None.
+    """
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         values[row["method"]][row["metric"]].append(row["value"])
-    means = {method: {name: float(np.mean(v)) for name, v in metrics.items()} for method, metrics in values.items()}
+    means = {method: {name: _mean(found) for name, found in metrics.items()} for method, metrics in values.items()}
     return {"task": task, "pairs": count, "colour": describe(task), "model": fingerprint, "methods": means}
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    mean = float(np.mean(values))
+    return None if np.isnan(mean) else mean
 
 
 def _grey(path: Path | str) -> torch.Tensor:

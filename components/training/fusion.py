@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from components.losses.fusion import fusion_terms, task_weights, weighted
@@ -19,7 +20,10 @@ def fusion_losses(net: FusionNet, task: str, target: str) -> Callable[[tuple[Ten
 
     def losses(batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         sources = batch[0].to(next(net.parameters()).device, non_blocking=True)
-        terms = fusion_terms(net(sources), *sources, target=target)
+        fused = net(sources)
+        # Local variances cancel; in bfloat16 nothing of them would be left.
+        with torch.autocast(fused.device.type, enabled=False):
+            terms = fusion_terms(fused.float(), *sources, target=target)
         return {"loss": weighted(terms, weights), **{name: terms[name] for name in weights}}
 
     return losses
