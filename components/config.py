@@ -68,6 +68,12 @@ class Splits(Section):
     val: float = Field(0.1, ge=0, lt=1)
     test: float = Field(0.2, gt=0, lt=1)
 
+    @model_validator(mode="after")
+    def _leave_some(self) -> "Splits":
+        if self.val + self.test >= 1:
+            raise ValueError("val and test together leave no pair to train on; make their sum less than 1")
+        return self
+
 
 class IngestPairs(Section):
     """Where the pairs of one task come from."""
@@ -202,6 +208,8 @@ def load_params(path: Path = PARAMS) -> Params:
         raw = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run in the project folder or restore it with 'git checkout {path}'") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file in UTF-8; restore it with 'git checkout {path}'") from None
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         raise UserError(f"{path}: not valid YAML near line {where.line + 1 if where else '?'}; mend the syntax") from None
@@ -228,7 +236,8 @@ def _explain(error: ValidationError) -> str:
     elif first["type"] == "missing":
         text = f"key '{key}' is missing; add it"
     else:
-        text = f"key '{key}': {first['msg'].removeprefix('Value error, ')}, got {first['input']!r:.80}"
+        mend = "" if first["type"] == "value_error" else "; correct it"
+        text = f"key '{key}': {first['msg'].removeprefix('Value error, ')}, got {first['input']!r:.80}{mend}"
     return text + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
 
 

@@ -1,6 +1,10 @@
 """Where units of work run: in this process, or spread over processes; results come as they finish."""
 
+import ctypes
 import multiprocessing
+import os
+import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from typing import TypeVar
@@ -8,6 +12,8 @@ from typing import TypeVar
 import torch
 
 Unit, Result = TypeVar("Unit"), TypeVar("Result")
+
+PR_SET_PDEATHSIG = 1
 
 
 def run_units(work: Callable[[Unit], Result], units: Iterable[Unit], *, workers: int = 1) -> Iterator[Result]:
@@ -21,7 +27,7 @@ def run_units(work: Callable[[Unit], Result], units: Iterable[Unit], *, workers:
         yield from _here(work, units)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(units)), context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(min(workers, len(units)), context, initializer=_start_worker) as pool:
         yield from map_on(pool, work, units)
 
 
@@ -36,6 +42,12 @@ def map_on(pool: Executor, work: Callable[[Unit], Result], units: Iterable[Unit]
             future.cancel()
 
 
+def die_with_parent() -> None:
+    """Ask the kernel to end this process when the one that started it dies; Linux only, nothing happens elsewhere."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def _here(work: Callable[[Unit], Result], units: list[Unit]) -> Iterator[Result]:
     threads = torch.get_num_threads()
     try:
@@ -44,6 +56,14 @@ def _here(work: Callable[[Unit], Result], units: list[Unit]) -> Iterator[Result]
             yield work(unit)
     finally:
         torch.set_num_threads(threads)
+
+
+def _start_worker() -> None:
+    _one_thread()
+    # A worker holds both ends of its queue, so it would wait for ever for a parent that was killed.
+    die_with_parent()
+    if os.getppid() != multiprocessing.parent_process().pid:
+        sys.exit("the process that started this worker is gone")
 
 
 def _one_thread() -> None:

@@ -5,9 +5,8 @@ while the stage computes. ``SIGFORGE_TRACKING=off`` turns it off; a ledger that 
 """
 
 import fcntl
-import hashlib
-import logging
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,9 +14,11 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from components.files import sha256_file
 from components.training.loop import Row
@@ -32,6 +33,7 @@ BATCH = 500
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # read when mlflow is imported
 
 
 class StageRun:
@@ -89,15 +91,19 @@ def reproduce_id() -> str:
 
 
 def commit() -> str:
-    """Short hash of the checked-out commit, with ``+`` if tracked files differ; ``unknown`` outside git."""
+    """Short hash of the checked-out commit, with ``+`` if tracked files differ; ``unknown`` outside git.
+
+    ``dvc.lock`` does not count: dvc rewrites it between the stages of one reproduce.
+    """
     head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
-    changed = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout
-    return head.stdout.strip() + ("+" if changed.strip() else "") if head.returncode == 0 else "unknown"
+    status = ["git", "status", "--porcelain", "-uno", ".", ":!dvc.lock"]
+    changed = subprocess.run(status, capture_output=True, text=True).stdout.strip()
+    return head.stdout.strip() + ("+" if changed else "") if head.returncode == 0 else "unknown"
 
 
 def params_hash(path: Path = Path("params.yaml")) -> str:
     """First 12 digits of the sha256 of params.yaml."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.exists() else "none"
+    return sha256_file(path)[:12] if path.exists() else "none"
 
 
 def _open(stage: str, task: str | None, parameters: dict[str, object], started: int) -> tuple["MlflowClient", str]:
@@ -119,7 +125,8 @@ def _close(opened: Future, run: StageRun, status: str) -> None:
         _write(client, run_id, run)
         client.set_terminated(run_id, status)
     except Exception as error:  # noqa: BLE001 - bookkeeping must never cost a finished computation
-        print(f"warning: the MLflow ledger could not be written ({error})", file=sys.stderr)
+        reason = str(error).partition("\n")[0]
+        print(f"warning: the MLflow ledger {DATABASE} could not be written ({reason})", file=sys.stderr)
 
 
 def _write(client: "MlflowClient", run_id: str, run: StageRun) -> None:
@@ -147,8 +154,8 @@ def _log_parameters(client: "MlflowClient", run_id: str, parameters: dict[str, o
 
 
 def _client() -> tuple["MlflowClient", str]:
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    with closing(sqlite3.connect(DATABASE)) as probe:
+        probe.execute("PRAGMA schema_version")  # fails at once where MLflow would try for 100 seconds
     warnings.filterwarnings("ignore", module="mlflow")
     from mlflow import MlflowClient
 
@@ -176,9 +183,16 @@ def _sweep(client: "MlflowClient", experiment: str, stage: str, task: str | None
     """Mark runs of this stage whose process is gone as KILLED."""
     query = f"attributes.status = 'RUNNING' and tags.stage = '{stage}' and tags.task = '{task or ''}'"
     for run in client.search_runs([experiment], query):
-        pid = run.data.tags.get("pid", "")
-        if not (pid.isdigit() and Path(f"/proc/{pid}").exists()):
+        if not _alive(run.data.tags.get("pid", ""), run.info.start_time):
             client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _alive(pid: str, since: int) -> bool:
+    """Whether the process that began a run at ``since`` (ms) still lives; a younger one only inherited its number."""
+    try:
+        return psutil.Process(int(pid)).create_time() * 1000 <= since
+    except (ValueError, psutil.NoSuchProcess):
+        return False
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Model files: safetensors with the configuration inside, never pickles."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from components.errors import UserError
-from components.files import write_atomic
+from components.files import sha256_file, write_atomic
 
 METADATA = "sigforge"
 
@@ -58,4 +57,4 @@ def load_weights(path: Path, module: nn.Module, *, kind: str, config: dict) -> N
 
 def model_fingerprint(path: Path) -> str:
     """sha256 over the model file, which carries its configuration."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_file(path)

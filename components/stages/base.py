@@ -1,11 +1,9 @@
 """What every stage shares: its command line, its folders, its done-marker and its errors."""
 
 import argparse
-import ctypes
 import errno
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,13 +17,11 @@ from components.config import Params, leaves, load_params
 from components.errors import UserError
 from components.files import canonical_json, fingerprint, hash_of, write_atomic
 from components.manifest import TASKS
+from components.runner import die_with_parent
 
 KEY = "KEY"
 PACKAGE = Path(__file__).parents[1]
 DATA = Path("data")
-
-# Under DVC a stage's stderr may be a pipe whose reader was killed; see docs/decisions.md.
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,9 @@ def main(stage: str, run: Run, *, sections: tuple[str, ...], tasks: tuple[str, .
     if tasks:
         parser.add_argument("--task", required=True, choices=tasks)
     task = getattr(parser.parse_args(), "task", None)
-    die_with_parent()
+    if "DVC_STAGE" in os.environ:
+        # No orphans after 'kill -9' of dvc, which would not know of what they finish.
+        die_with_parent()
     try:
         params = load_params()
         torch.set_num_threads(params.compute.threads)
@@ -88,6 +86,7 @@ def open_folder(folder: Path, key: dict[str, object]) -> Path:
     text = canonical_json(key)
     if folder.exists() and any(folder.iterdir()) and (not marker.exists() or marker.read_text() != text):
         print(f"{folder}: made with other parameters, inputs or code; starting afresh", file=sys.stderr)
+        marker.unlink(missing_ok=True)  # first, or a kill half-way would leave a ruin that looks like ours
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.rglob(".*.tmp*"):
@@ -101,12 +100,6 @@ def key_of(*parts: object, files: Iterable[Path] = (), code: Iterable[str] = ())
     modules = [path for name in code for path in _sources(name)]
     plain = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
     return {"parameters": hash_of(plain), "inputs": fingerprint(files), "code": fingerprint(modules)}
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to end this process when the one that started it dies: no orphans after ``kill -9`` of dvc."""
-    if sys.platform == "linux" and "DVC_STAGE" in os.environ:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _sources(name: str) -> list[Path]:

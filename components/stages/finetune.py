@@ -19,6 +19,9 @@ from components.training.fusion import fusion_losses
 from components.training.images import PlaneCache
 from components.training.validate import fusion_loss
 
+CODE = ("colour", "images", "losses", "models", "signal", "training")
+"""Source that decides the result: a change of it trains anew."""
+
 
 def run(context: Context) -> None:
     """Fine-tune the pretext network of a task on its training pairs."""
@@ -43,7 +46,7 @@ def run(context: Context) -> None:
         params.finetune,
         kind=KIND,
         architecture=architecture,
-        key=key_of(params.seed, params.finetune, files=[manifest, start], code=("models", "signal", "training", "losses")),
+        key=key_of(params.seed, params.finetune, files=[manifest, start], code=CODE),
         validate=lambda: fusion_loss(net, losses, (_planes(pair, cache) for pair in held_out)),
     )
     context.ledger.dataset(f"{task} pairs", manifest)

@@ -16,6 +16,9 @@ from components.stages.trained import MODEL, train
 from components.training.data import CropBatches
 from components.training.fusion import fusion_losses
 
+CODE = ("colour", "images", "losses", "models", "shards", "signal", "training")
+"""Source that decides the result: a change of it trains anew."""
+
 
 def run(context: Context) -> None:
     """Train a fusion network, started from SigFormer's weights, on the task's shards."""
@@ -40,7 +43,7 @@ def run(context: Context) -> None:
         params.pretext,
         kind=KIND,
         architecture={"task": task, "sigformer": params.sigformer.model_dump(mode="json")},
-        key=key_of(params.seed, params.pretext, files=inputs, code=("models", "signal", "training", "losses")),
+        key=key_of(params.seed, params.pretext, files=inputs, code=CODE),
         validate=dict,
     )
     for table in tables:

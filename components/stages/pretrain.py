@@ -15,6 +15,9 @@ from components.training.data import CropBatches
 from components.training.images import PlaneCache
 from components.training.validate import reconstruction
 
+CODE = ("colour", "images", "models/blocks", "models/sigformer", "models/tiling", "signal", "training")
+"""Source that decides the result: a change of it trains anew. Other models do not matter here."""
+
 HELD_OUT = 10
 """Every tenth photograph is left out of training and measures reconstruction."""
 
@@ -40,7 +43,6 @@ def run(context: Context) -> None:
         image = batch[0][0].to(next(model.parameters()).device, non_blocking=True)
         return {"loss": F.mse_loss(model(image), image)}
 
-    code = ("models/sigformer", "signal", "training")
     train(
         context,
         model,
@@ -49,7 +51,7 @@ def run(context: Context) -> None:
         params.pretrain,
         kind=KIND,
         architecture=params.sigformer.model_dump(mode="json"),
-        key=key_of(params.seed, params.sigformer, params.pretrain, files=[manifest], code=code),
+        key=key_of(params.seed, params.sigformer, params.pretrain, files=[manifest], code=CODE),
         validate=lambda: reconstruction(model, (cache(photo.path) for photo in photos[::HELD_OUT])),
     )
     context.ledger.dataset("photographs", manifest)

@@ -46,7 +46,7 @@ def train(
     """
     folder = open_folder(context.folder(), key)
     device = pick_device(context.params.compute.device, context.params.compute.precision)
-    if (folder / HISTORY).exists():
+    if (folder / HISTORY).exists() and (folder / MODEL).exists():
         load_weights(folder / MODEL, model, kind=kind, config=architecture)
         history = read_history(folder / HISTORY)
     else:

@@ -1,0 +1,145 @@
+"""The command line ``sigforge``: fuse, score and synthesise folders or single files, and check what lies on disk.
+
+Exit codes: 0 done, 1 a pair was left out or a check found something (each named with its reason), 2 a mistake to be
+mended by the user (one ``error:`` line). What a command does stands in the module of its name and is imported when it
+runs, so that ``--help`` answers at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from components import __version__
+from components.errors import UserError
+
+Task = Literal["vif", "mif", "mfif", "mef"]
+TASK_HELP = "vif: infrared, visible; mif: CT, PET or SPECT, MRI; mfif: near, far; mef: under-, over-exposed."
+
+
+class OneLineErrors(TyperGroup):
+    """Turns a user's mistakes, in arguments or in files, into one line on stderr and exit code 2."""
+
+    def main(self, *args: Any, **extra: Any) -> None:
+        """Run a command and exit with the code it returns."""
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(*args, **extra)
+        except UserError as error:
+            code = _fail(str(error))
+        except Exception as error:
+            # Errors in the arguments: their class moved between versions of Typer, this method stayed.
+            if not hasattr(error, "format_message"):
+                raise
+            context = getattr(error, "ctx", None)
+            code = _fail(f"{error.format_message()} See '{context.command_path if context else 'sigforge'} --help'.")
+        sys.exit(code)
+
+
+app = typer.Typer(name="sigforge", cls=OneLineErrors, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
+def sigforge(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> int:
+    """The dataset factory for image fusion."""
+    if context.invoked_subcommand is None:
+        print(f"sigforge {__version__}" if version else context.get_help())
+    return 0
+
+
+@app.command(epilog="Example: sigforge methods --task mef")
+def methods(task: Annotated[Task | None, typer.Option(help="Only those meant for this task.")] = None) -> int:
+    """List the fusion methods with their papers and options."""
+    from components.cli.methods import show_methods
+
+    return show_methods(task)
+
+
+@app.command(epilog="Example: sigforge fuse ir/ vis/ -o fused/ --task vif --model gff")
+def fuse(
+    a: Annotated[Path, typer.Argument(help="First source: a file, or a folder of files.")],
+    b: Annotated[Path, typer.Argument(help="Second source; in folders, files are matched by their names' stems.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results, or a .png file for one pair.")],
+    task: Annotated[Task, typer.Option(help=TASK_HELP)],
+    model: Annotated[str, typer.Option(help="A name from 'sigforge methods', or a .safetensors file.")] = "sigfusion",
+    option: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Of the method; repeatable.")] = None,
+) -> int:
+    """Fuse registered pairs of any size into lossless PNG.
+
+    Colour is kept as the task calls for; 16-bit sources give 16-bit results.
+    A pair that cannot be used is named with its reason; the exit code is then 1.
+    """
+    from components.cli.fuse import fuse_inputs
+
+    return fuse_inputs(a, b, out, task=task, model=model, options=option or [])
+
+
+@app.command(epilog="Example: sigforge score --a ir/ --b vis/ --fused gff/ --csv scores.csv")
+def score(
+    a: Annotated[Path, typer.Option("--a", help="First source: a file, or a folder of files.")],
+    b: Annotated[Path, typer.Option("--b", help="Second source; folders are matched by stem.")],
+    fused: Annotated[list[Path], typer.Option(help="Fused file or folder; repeat to compare methods.")],
+    metrics: Annotated[str, typer.Option(help="'paper' (the six of SigFusion), or names with commas.")] = "paper",
+    csv: Annotated[Path | None, typer.Option(help="Also write the scores of every image there.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+) -> int:
+    """Score fused images: a table of means, best bold, over the pairs that every method has fused."""
+    from components.cli.score import score_inputs
+
+    return score_inputs(a, b, fused, metrics=metrics, csv=csv, workers=workers)
+
+
+@app.command(epilog="Example: sigforge synth --task vif --images photos/ --out shards/ --size 256")
+def synth(
+    task: Annotated[Task, typer.Option(help=TASK_HELP)],
+    images: Annotated[Path, typer.Option(help="Folder of photographs, sub-folders included.")],
+    out: Annotated[Path, typer.Option(help="Folder for the shards; finished ones found there are kept.")],
+    shard_size: Annotated[int, typer.Option(min=1, help="Pairs per shard.")] = 1000,
+    size: Annotated[int, typer.Option(min=64, max=2048, help="Side of the synthetic images, pixels.")] = 256,
+    model: Annotated[Path | None, typer.Option(help="PLGN file; by default data/plgn/TASK/model.safetensors.")] = None,
+    licence: Annotated[str, typer.Option(help="Of the photographs; recorded with every pair.")] = "unknown",
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one only helps without a GPU.")] = 1,
+) -> int:
+    """Turn photographs into shards of synthetic pairs; start again after an interruption and it goes on."""
+    from components.cli.synth import synthesise
+
+    return synthesise(
+        task, images, out, shard_size=shard_size, size=size, model=model, licence=licence, seed=seed, workers=workers
+    )
+
+
+@app.command(epilog="Example: sigforge verify data/synth/vif")
+def verify(folder: Annotated[Path, typer.Argument(help="Folder of shards.")]) -> int:
+    """Check every byte and every count of the shards in a folder; list what is wrong."""
+    from components.shards.layout import shards_in
+    from components.shards.verify import verify as problems_in
+
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder: correct the path")
+    problems = problems_in(folder)
+    print("\n".join(problems) or f"{folder}: {len(shards_in(folder))} shards, every byte and count as promised")
+    return 1 if problems else 0
+
+
+@app.command(epilog="Example: sigforge doctor")
+def doctor() -> int:
+    """Check the installation and the project folder, one line each."""
+    from components.cli.doctor import examine
+
+    return examine()
+
+
+def main() -> None:
+    """Entry point of the ``sigforge`` script."""
+    app(prog_name="sigforge")
+
+
+def _fail(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 2

@@ -1,0 +1,125 @@
+"""``sigforge synth``."""
+
+from functools import partial
+from pathlib import Path
+
+from components.cli.inputs import report_left_out
+from components.device import pick_device
+from components.errors import UserError
+from components.files import hash_of
+from components.manifest import QUARANTINE, Photo, Quarantined, write_table
+from components.models.plgn import load_plgn
+from components.models.weights import model_fingerprint
+from components.progress import progress
+from components.runner import run_units
+from components.shards.layout import shards_in
+from components.shards.writer import finished
+from components.sources.folders import check_photo, drop_duplicates, photo_folder
+from components.synthesis.channels import task_channels
+from components.synthesis.shards import Recipe, make_shard, plan, shard_path
+
+SHOWN = 10
+
+
+def synthesise(
+    task: str,
+    images: Path,
+    out: Path,
+    *,
+    shard_size: int,
+    size: int,
+    model: Path | None,
+    licence: str,
+    seed: int,
+    workers: int,
+) -> int:
+    """Write the shards of a folder of photographs that are not there yet; what cannot be used is put on record.
+
+    Raises:
+        UserError: no photograph that can be used, no model, or ``out`` holds shards made otherwise.
+    """
+    model = model or Path("data/plgn") / task / "model.safetensors"
+    check_model(model, task)
+    photos, bad = check_photos(images, licence, workers)
+    device = pick_device().torch.type
+    recipe = Recipe(task, seed, size, "webp", True, model, model_fingerprint(model), device)
+    facts = [task, seed, size, shard_size, recipe.image_format, recipe.focus_mix]
+    inputs = [recipe.fingerprint, *(photo.sha256 for photo in photos)]
+    key = {"parameters": hash_of(facts), "inputs": hash_of(inputs)}
+    refuse_other_shards(out, key)
+    write_table(bad, out / "quarantine.parquet", QUARANTINE)
+    shards = plan(photos, shard_size)
+    done = [finished(shard_path(shard, folder=out, task=task), key) for shard in shards]
+    pending = [shard for shard, report in zip(shards, done, strict=True) if report is None]
+    reports = [report for report in done if report]
+    work = partial(make_shard, recipe=recipe, folder=out, key=key)
+    with progress(f"synth {task}", len(photos)) as bar:
+        bar.advance(len(photos) - sum(len(shard.photos) for shard in pending))
+        for report in run_units(work, pending, workers=1 if device == "cuda" else workers):
+            reports.append(report)
+            bar.advance(report["samples"] + report["failures"], note=report["shard"])
+    _summarise(out, reports, len(bad))
+    return 0
+
+
+def check_model(path: Path, task: str) -> None:
+    """Stop before the first photograph is read if the model cannot serve the task.
+
+    Raises:
+        UserError: no such file, not a PLGN, or one that lacks channels of the task.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such model: run 'dvc repro plgn@{task}', or give --model FILE.safetensors")
+    try:
+        modulators = set(load_plgn(path).modulators)
+    except RuntimeError:  # torch's word for weights of another shape
+        raise UserError(f"{path}: made by another version of the network: run 'dvc repro plgn@{task}' again") from None
+    missing = {channel.name for channel in task_channels(task)} - modulators
+    if missing:
+        raise UserError(f"{path}: has no modulators for {', '.join(sorted(missing))}, which {task} needs: give another")
+
+
+def check_photos(folder: Path, licence: str, workers: int) -> tuple[list[Photo], list[Quarantined]]:
+    """The photographs of a folder without doubles, by id, and those that cannot be used.
+
+    Raises:
+        UserError: no such folder, or nothing in it can be used.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder: correct the path")
+    candidates = photo_folder(folder, source=folder.resolve().name, licence=licence)
+    checked = []
+    with progress("check photographs", len(candidates)) as bar:
+        for result in run_units(check_photo, candidates, workers=workers):
+            checked.append(result)
+            bar.advance()
+    bad = [result for result in checked if isinstance(result, Quarantined)]
+    photos, doubles = drop_duplicates(result for result in checked if isinstance(result, Photo))
+    left_out = bad + doubles
+    report_left_out(left_out[:SHOWN])
+    if not photos:
+        raise UserError(f"{folder}: none of its {len(candidates)} images can be used; the reasons stand above")
+    return photos, left_out
+
+
+def refuse_other_shards(out: Path, key: dict[str, object]) -> None:
+    """Leave alone what somebody else, or another run, has made.
+
+    Raises:
+        UserError: naming the first shard that this run would not make.
+    """
+    for path in shards_in(out):
+        if finished(path, key) is None:
+            raise UserError(
+                f"{path.tar}: made with another model, other options or photographs, or damaged since: give another "
+                "--out, or remove that folder"
+            )
+
+
+def _summarise(out: Path, reports: list[dict], bad: int) -> None:
+    samples, failures = (sum(report[name] for report in reports) for name in ("samples", "failures"))
+    if not samples:
+        raise UserError(f"no photograph gave a pair; see 'reason' in {out}/*-[0-9]*.parquet, or lower --size")
+    print(f"{out}: {samples} pairs in {len(reports)} shards")
+    if bad or failures:
+        print(f"left out: {bad} images, see {out}/quarantine.parquet; {failures} photographs, see the shards' tables")
