@@ -6,6 +6,8 @@ export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
+# Two processes with two threads each on two cores wait for one another; stages set their own number.
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: repro test use serve ui stop
 

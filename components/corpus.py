@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.errors import UserError
 from components.files import atomic_path
 
 CORPUS = "corpus.parquet"
@@ -30,8 +31,14 @@ def read_corpus(folder: Path) -> list[Entry]:
 
 
 def corpora(root: Path) -> dict[str, dict[str, Path]]:
-    """Method to (pair id to fused image) of everything fused for a task."""
+    """Method to (pair id to fused image) of everything fused for a task.
+
+    Raises:
+        UserError: nothing is.
+    """
     folders = sorted(path.parent for path in root.glob(f"*/{CORPUS}"))
+    if not folders:
+        raise UserError(f"{root}: holds no fused corpus; run 'dvc repro fuse@{root.name}'")
     return {
         folder.name: {entry.pair_id: folder / f"{entry.pair_id}.png" for entry in read_corpus(folder)}
         for folder in folders

@@ -21,3 +21,7 @@ class ImageError(UserError):
     def __init__(self, path: object, reason: str, detail: str) -> None:
         super().__init__(f"{path}: {detail}")
         self.path, self.reason, self.detail = str(path), reason, detail
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        # An exception is pickled as its message alone, and worker processes send theirs by pickle.
+        return type(self), (self.path, self.reason, self.detail)

@@ -25,7 +25,7 @@ def scores(task: str) -> str:
     summary = json.loads(path.read_text())
     metrics = sorted({metric for values in summary["methods"].values() for metric in values})
     rows = [
-        [method, *(f"{values[metric]:.4f}" if metric in values else "" for metric in metrics)]
+        [method, *("undefined" if (value := values.get(metric)) is None else f"{value:.4f}" for metric in metrics)]
         for method, values in summary["methods"].items()
     ]
     return f"## {task}: means over {summary['pairs']} test pairs\n\n{markdown_table(['method', *metrics], rows)}"

@@ -15,8 +15,8 @@ from components.runner import run_units
 from components.shards.layout import shards_in
 from components.shards.writer import finished
 from components.sources.folders import check_photo, drop_duplicates, photo_folder
-from components.synthesis.channels import task_channels
 from components.synthesis.shards import Recipe, make_shard, plan, shard_path
+from components.synthesis.synthesizer import trained_subtasks
 
 SHOWN = 10
 
@@ -66,17 +66,13 @@ def check_model(path: Path, task: str) -> None:
     """Stop before the first photograph is read if the model cannot serve the task.
 
     Raises:
-        UserError: no such file, not a PLGN, or one that lacks channels of the task.
+        UserError: no such file, not a PLGN, or one of another task.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such model: run 'dvc repro plgn@{task}', or give --model FILE.safetensors")
-    try:
-        modulators = set(load_plgn(path).modulators)
-    except RuntimeError:  # torch's word for weights of another shape
-        raise UserError(f"{path}: made by another version of the network: run 'dvc repro plgn@{task}' again") from None
-    missing = {channel.name for channel in task_channels(task)} - modulators
-    if missing:
-        raise UserError(f"{path}: has no modulators for {', '.join(sorted(missing))}, which {task} needs: give another")
+    plgn = load_plgn(path)
+    if not trained_subtasks(plgn, task):
+        raise UserError(f"{path}: has modulators for {', '.join(plgn.modulators)}, not for {task}: give another")
 
 
 def check_photos(folder: Path, licence: str, workers: int) -> tuple[list[Photo], list[Quarantined]]:

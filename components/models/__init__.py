@@ -69,10 +69,7 @@ def load(name: str | Path, task: str | None = None, *, device: str = "cpu") -> "
     from components.models.fusion import load_fusion
 
     path = trained_model(task or "vif") if learned else Path(name)
-    try:
-        net = load_fusion(path).to(device)
-    except RuntimeError:  # torch's word for weights of another shape
-        raise UserError(f"{path}: made by another version of the network: train it again") from None
+    net = load_fusion(path).to(device)
     return replace(get_method(OURS), name=str(name), function=lambda sources: net.fuse(*sources))
 
 

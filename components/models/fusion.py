@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from components.models.sigformer import SigFormer, SigFormerConfig, Subbands
-from components.models.weights import read_weights
 from components.models.tiling import run_padded, run_tiled
-
+from components.models.weights import load_model
 
 KIND = "fusion"
 
@@ -66,12 +65,9 @@ def load_fusion(path: Path) -> FusionNet:
     """A trained fusion network from its file, which says how it is built.
 
     Raises:
-        UserError: no such file, or not a fusion network.
+        UserError: no such file, not a fusion network, or one of another version.
     """
-    state, config = read_weights(path, kind=KIND)
-    net = FusionNet(SigFormer(SigFormerConfig.model_validate(config["sigformer"])))
-    net.load_state_dict(state)
-    return net.eval()
+    return load_model(path, lambda config: FusionNet(SigFormer(SigFormerConfig.model_validate(config["sigformer"]))), kind=KIND)
 
 
 def _averaging(layer: nn.Conv1d | nn.Conv2d, sources: int) -> nn.Module:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from components.models.modulator import SignalModulator
 from components.models.sigformer import SigFormer, SigFormerConfig, Subbands
-from components.models.weights import read_weights
+from components.models.weights import load_model
 
 KIND = "plgn"
 PLANES = ("y", "cb", "cr")
@@ -72,12 +72,13 @@ def load_plgn(path: Path) -> Plgn:
     """A trained PLGN from its file, which says how it is built.
 
     Raises:
-        UserError: no such file, or not a PLGN.
+        UserError: no such file, not a PLGN, or one of another version.
     """
-    state, config = read_weights(path, kind=KIND)
-    plgn = Plgn(SigFormer(SigFormerConfig.model_validate(config["sigformer"])), tuple(config["channels"]))
-    plgn.load_state_dict(state)
-    return plgn.eval()
+
+    def build(config: dict) -> Plgn:
+        return Plgn(SigFormer(SigFormerConfig.model_validate(config["sigformer"])), tuple(config["channels"]))
+
+    return load_model(path, build, kind=KIND)
 
 
 def subband_mse(parts: Subbands, goal: Subbands) -> Tensor:

@@ -1,8 +1,11 @@
 """Model files: safetensors with the configuration inside, never pickles."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -11,6 +14,7 @@ from components.errors import UserError
 from components.files import sha256_file, write_atomic
 
 METADATA = "sigforge"
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def save_weights(path: Path, module: nn.Module, *, kind: str, config: dict) -> None:
@@ -53,6 +57,24 @@ def load_weights(path: Path, module: nn.Module, *, kind: str, config: dict) -> N
         pairs = ", ".join(f"{key} (file {stored.get(key)}, asked {wanted.get(key)})" for key in differing)
         raise UserError(f"{path}: made with another configuration: {pairs}; train anew or restore these keys")
     module.load_state_dict(state)
+
+
+def load_model(path: Path, build: Callable[[dict], Model], *, kind: str) -> Model:
+    """The trained network of a model file, ready to run.
+
+    Args:
+        build: the file's configuration to a network with that architecture.
+
+    Raises:
+        UserError: as :func:`read_weights`, or the network has changed since the file was made.
+    """
+    state, config = read_weights(path, kind=kind)
+    try:
+        module = build(config)
+        module.load_state_dict(state)
+    except (KeyError, RuntimeError, TypeError, ValidationError):  # of the configuration, or of names and shapes
+        raise UserError(f"{path}: made by another version of the network; train it again") from None
+    return module.eval()
 
 
 def model_fingerprint(path: Path) -> str:

@@ -3,11 +3,21 @@
 import json
 import tarfile
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
 from components.files import sha256_bytes, sha256_file
 from components.shards.layout import ShardPath, shards_in
+
+
+class Promised(NamedTuple):
+    """What a done-marker says of the files beside it."""
+
+    sha256: str
+    parquet_sha256: str
+    samples: int
+    failures: int
 
 
 def verify(folder: Path) -> list[str]:
@@ -22,16 +32,19 @@ def verify(folder: Path) -> list[str]:
 
 def verify_shard(shard: ShardPath) -> list[str]:
     """Problems of one shard."""
-    promised = json.loads(shard.done.read_text())
-    for path, name in ((shard.tar, "sha256"), (shard.table, "parquet_sha256")):
+    try:
+        promised = Promised(**{name: json.loads(shard.done.read_text())[name] for name in Promised._fields})
+    except (ValueError, KeyError, TypeError):
+        return [f"{shard.done}: damaged done-marker"]
+    for path, sha256 in ((shard.tar, promised.sha256), (shard.table, promised.parquet_sha256)):
         if not path.exists():
             return [f"{path}: missing"]
-        if sha256_file(path) != promised[name]:
-            return [f"{path}: sha256 is not the promised {promised[name][:12]}..."]
+        if sha256_file(path) != sha256:
+            return [f"{path}: sha256 is not the promised {sha256[:12]}..."]
     rows = pq.read_table(shard.table).to_pylist()
     good = [row for row in rows if row["status"] == "ok"]
     problems = []
-    if (len(good), len(rows) - len(good)) != (promised["samples"], promised["failures"]):
+    if (len(good), len(rows) - len(good)) != (promised.samples, promised.failures):
         problems.append(f"{shard.table}: counts differ from {shard.done.name}")
     return problems + _verify_members(shard, good)
 

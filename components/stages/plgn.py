@@ -78,7 +78,7 @@ def run(context: Context) -> None:
         params.plgn,
         kind=KIND,
         architecture=architecture(context, channels),
-        key=key_of(params.seed, params.plgn, files=inputs, code=("models", "signal", "training", "synthesis")),
+        key=key_of(params.seed, params.plgn, files=inputs, code=("models", "signal", "training", "synthesis", "colour", "images")),
         validate=lambda: modulation(plgn, _samples(channels, held_out, fused, cache)),
     )
     write_index(index, folder / INDEX)

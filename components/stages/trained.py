@@ -74,7 +74,7 @@ def read_history(path: Path) -> list[Row]:
 
 def _fit(context: Context, model: nn.Module, dataset: Dataset, losses, config, folder, device) -> list[Row]:  # noqa: ANN001
     compute = context.params.compute
-    # On a CPU the cores are the model's; loader processes would only take them away.
+    # On a CPU the cores are the model's; loader threads would only take them away.
     workers = compute.workers if device.torch.type == "cuda" else 0
     with progress(context.name, config.steps) as bar:
         return fit(

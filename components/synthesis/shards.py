@@ -80,6 +80,8 @@ def _samples(shard: Shard, recipe: Recipe) -> Iterator[Sample | Failure]:
         try:
             image = fit_square(read_image(photo.path)[0], recipe.size)
         except UserError as error:
+            if not Path(photo.path).exists():
+                raise  # a folder that is not mounted is no property of the photograph
             yield Failure(key_name(number), photo.photo_id, subtask, str(error))
             continue
         yield _sample(synthesizer, image, number, photo, recipe)

@@ -39,11 +39,16 @@ class Synthesizer:
         plgn: trained for the channels of ``task``.
         focus_mix: for ``mfif``, mix photograph and modulated image through a random smooth mask and its complement: which
             side is out of focus cannot be known from one image.
+
+    Raises:
+        UserError: ``plgn`` lacks the channels of every kind of pair of the task.
     """
 
     def __init__(self, plgn: Plgn, task: str, *, seed: int = 0, focus_mix: bool = True) -> None:
         self.plgn, self.task, self.seed, self.focus_mix = plgn.eval(), task, seed, focus_mix
-        self.subtasks = tuple(MODALITIES[task])
+        self.subtasks = trained_subtasks(plgn, task)
+        if not self.subtasks:
+            raise UserError(f"PLGN with modulators for {', '.join(plgn.modulators)} makes no pair of {task}; give one of {task}")
 
     def pair(self, photo: np.ndarray, index: int) -> SyntheticPair:
         """The pair of one photograph.
@@ -82,6 +87,15 @@ class Synthesizer:
             )
 
         return run_tiled(network, plane.to(device))
+
+
+def trained_subtasks(plgn: Plgn, task: str) -> tuple[str, ...]:
+    """The kinds of pair of a task for which ``plgn`` has all modulators: those whose real pairs it was trained on."""
+
+    def has(modality: str) -> bool:
+        return all(channel.name in plgn.modulators for channel in channels_of(modality))
+
+    return tuple(name for name, pair in MODALITIES[task].items() if all(map(has, pair)))
 
 
 def fit_square(photo: np.ndarray, side: int) -> np.ndarray:

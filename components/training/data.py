@@ -1,11 +1,13 @@
 """Random crops for training: the batch of step k is a function of (seed, k)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from components.models.tiling import pad_to
 from components.seeds import rng_of
@@ -50,10 +52,30 @@ class CropBatches(Dataset):
 
 
 def batches_from(dataset: Dataset, steps: int, *, workers: int = 0) -> Callable[[int], Iterator]:
-    """A function from the first step to the batches of all remaining steps, in order whatever the workers."""
+    """A function from the first step to the batches of all remaining steps, in order whatever the workers.
+
+    Args:
+        workers: threads that prepare batches ahead. Threads, not processes: decoding releases the interpreter lock, all
+            share the decoded images, and nothing passes through ``/dev/shm``, which is small in containers.
+    """
 
     def start_at(first: int) -> Iterator:
-        loader = DataLoader(dataset, batch_size=None, sampler=range(first, steps), num_workers=workers)
-        return iter(loader)
+        steps_left = range(first, steps)
+        return _ahead(dataset, steps_left, workers) if workers else (dataset[step] for step in steps_left)
 
     return start_at
+
+
+def _ahead(dataset: Dataset, steps: Iterable[int], workers: int) -> Iterator:
+    waiting: deque[Future] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for step in steps:
+                waiting.append(pool.submit(dataset.__getitem__, step))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

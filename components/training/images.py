@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -28,17 +29,23 @@ class PlaneCache:
     def __init__(self, budget: int = BUDGET) -> None:
         self.budget, self.used = budget, 0
         self.kept: OrderedDict[tuple[str, str], np.ndarray] = OrderedDict()
+        self.lock = Lock()
 
     def __call__(self, path: Path | str, plane: str = "y") -> np.ndarray:
         """(H, W) float32 of one plane."""
         key = (str(path), plane)
-        if key not in self.kept:
-            self._keep(key, read_planes(path)[PLANES[plane]].copy())
-        self.kept.move_to_end(key)
-        return self.kept[key]
+        with self.lock:
+            planes = self.kept.pop(key, None)
+            if planes is not None:
+                self.kept[key] = planes
+                return planes
+        planes = read_planes(path)[PLANES[plane]].copy()
+        with self.lock:
+            self._keep(key, planes)
+        return planes
 
     def _keep(self, key: tuple[str, str], planes: np.ndarray) -> None:
+        self.used += planes.nbytes - (self.kept.pop(key).nbytes if key in self.kept else 0)
         self.kept[key] = planes
-        self.used += planes.nbytes
         while self.used > self.budget and len(self.kept) > 1:
             self.used -= self.kept.popitem(last=False)[1].nbytes

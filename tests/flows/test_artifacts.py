@@ -7,7 +7,7 @@ from components.shards.layout import ShardPath
 from components.shards.writer import Failure, Sample, write_shard
 from flows import artifacts
 
-SUMMARY = {"task": "vif", "pairs": 4, "methods": {"sigfusion": {"q_g": 0.51234, "mi": 3.0}, "mean": {"q_g": 0.4}}}
+SUMMARY = {"task": "vif", "pairs": 4, "methods": {"sigfusion": {"q_g": 0.51234, "mi": 3.0}, "mean": {"q_g": 0.4, "mi": None}}}
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def test_scores_keep_a_column_per_metric():
     lines = artifacts.scores("vif").splitlines()
     assert lines[0] == "## vif: means over 4 test pairs"
     assert lines[2:] == [
-        "| method | mi | q_g |", "| --- | --- | --- |", "| sigfusion | 3.0000 | 0.5123 |", "| mean |  | 0.4000 |",
+        "| method | mi | q_g |", "| --- | --- | --- |", "| sigfusion | 3.0000 | 0.5123 |", "| mean | undefined | 0.4000 |",
     ]  # fmt: skip
 
 

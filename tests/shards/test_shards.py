@@ -126,6 +126,12 @@ def test_verify_names_missing_and_unfinished_shards(shard):
     assert verify(folder / "empty")[0].endswith("no finished shard")
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '"text"'])
+def test_verify_names_a_damaged_done_marker(shard, text):
+    shard.done.write_text(text)
+    assert verify(shard.tar.parent) == [f"{shard.done}: damaged done-marker"]
+
+
 def test_no_shards_is_one_clear_line(tmp_path):
     with pytest.raises(UserError, match="no finished shard with a pair; run 'dvc repro synth@"):
         ShardPairs(tmp_path)

@@ -176,14 +176,12 @@ def test_a_photograph_that_breaks_after_ingest_is_counted(project):
     assert (report["samples"], report["failures"]) == (2, 1)
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="ImageError takes three arguments and keeps one of them yet")
 def test_an_image_error_gets_out_of_a_worker_process():
     """One that does not breaks the whole pool, with a traceback instead of a line."""
     error = pickle.loads(pickle.dumps(ImageError("a.png", "truncated", "is cut short: copy it again")))
     assert (str(error), error.path, error.reason) == ("a.png: is cut short: copy it again", "a.png", "truncated")
 
 
-@pytest.mark.xfail(strict=True, reason="components.corpus.corpora does not refuse a folder without corpora yet")
 @pytest.mark.parametrize("stage", ["plgn", "evaluate"])
 def test_a_task_without_fused_corpora(project, stage):
     shutil.rmtree(project.data / "fuse/vif")

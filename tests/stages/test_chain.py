@@ -77,10 +77,7 @@ def test_all_tasks_and_the_report(project):
     }
 
 
-LATER = pytest.mark.xfail(strict=True, reason="the key of plgn does not name colour and images yet")
-
-
-@pytest.mark.parametrize("stage", ["pretrain", pytest.param("plgn", marks=LATER), "synth", "pretext", "finetune"])
+@pytest.mark.parametrize("stage", ["pretrain", "plgn", "synth", "pretext", "finetune"])
 def test_a_stage_that_resumes_knows_the_code_it_depends_on(project, monkeypatch, stage, request):
     """DVC reruns a stage when code in its deps changes; a stage whose key did not would then keep the old result."""
     named = set()

@@ -40,6 +40,14 @@ def test_medical_subtasks_take_turns():
     assert [pair.a.ndim for pair in made] == [2, 3, 3, 2] and all(pair.b.ndim == 2 for pair in made)
 
 
+def test_only_kinds_of_pair_that_were_trained_are_made():
+    channels = tuple(channel.name for name in ("ct", "mri") for channel in channels_of(name))
+    plgn = Plgn(SigFormer(SigFormerConfig(width=16, heads=2)), channels)
+    assert {Synthesizer(plgn, "mif").pair(PHOTO, index).subtask for index in range(3)} == {"mri-ct"}
+    with pytest.raises(UserError, match="modulators for ct, mri makes no pair of vif"):
+        Synthesizer(plgn, "vif")
+
+
 def test_untrained_modulators_return_the_photograph():
     pair = synthesizer("mfif", focus_mix=False).pair(PHOTO, 0)
     np.testing.assert_allclose(pair.a, PHOTO, atol=2e-3)

@@ -1,7 +1,13 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+import pytest
 import torch
 
+from components.errors import UserError
+from components.images import write_image
 from components.training.data import CropBatches, batches_from
+from components.training.images import PlaneCache
 
 PLANES = np.random.default_rng(0).random((2, 50, 70)).astype(np.float32)
 
@@ -43,3 +49,29 @@ def test_batches_start_anywhere_and_do_not_depend_on_workers():
     assert len(alone) == 4
     assert all(torch.equal(x, y) for x, y in zip(alone, together, strict=True))
     assert torch.equal(alone[0], crops()[2][0])
+
+
+def test_an_error_while_preparing_a_batch_comes_out():
+    class Broken(CropBatches):
+        def __getitem__(self, step):
+            if step == 3:
+                raise UserError("a.png: is cut short")
+            return super().__getitem__(step)
+
+    broken = Broken(lambda index: PLANES, 3, batch=2, crop=32, turns=True, names=(0,))
+    for workers in (0, 2):
+        batches = batches_from(broken, 6, workers=workers)(1)
+        assert len([next(batches), next(batches)]) == 2
+        with pytest.raises(UserError, match=r"a\.png"):
+            next(batches)
+
+
+def test_decoded_planes_stay_within_the_budget_and_are_shared_by_threads(tmp_path):
+    paths = [tmp_path / f"{number}.png" for number in range(6)]
+    for number, path in enumerate(paths):
+        write_image(path, np.full((16, 16), number / 10, np.float32))
+    cache = PlaneCache(budget=3 * 16 * 16 * 4)
+    with ThreadPoolExecutor(4) as pool:
+        read = list(pool.map(cache, paths * 20))
+    assert [round(float(plane[0, 0]) * 10) for plane in read] == [*range(6)] * 20
+    assert cache.used == sum(plane.nbytes for plane in cache.kept.values()) <= cache.budget
