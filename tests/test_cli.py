@@ -370,7 +370,7 @@ def test_shards_made_otherwise_are_left_alone(photos, plgn):
 def test_mistakes_of_synth(photos, plgn):
     assert_mistake(synth(), "data/plgn/vif/model.safetensors", "dvc repro plgn@vif", "--model")
     mef = run("synth", "--task", "mef", "--images", "photos", "--out", "out", "--model", plgn)
-    assert_mistake(mef, plgn, "ir, vis, not for mef")
+    assert_mistake(mef, str(plgn), "ir, vis, not for mef")
     nowhere = run("synth", "--task", "vif", "--images", "no", "--out", "out", "--model", plgn)
     assert_mistake(nowhere, "no: no such folder")
     assert_mistake(synth("--model", plgn, size=512), "--size")
