@@ -57,6 +57,10 @@ STYLE = {
 }
 
 
+LEGEND_LINE = 0.16
+"""Inches; the legend stands beside its panel and must not be taller."""
+
+
 def curves_figure(panels: Sequence[tuple[str, Sequence[Row]]], name: str) -> str:
     """Training losses over steps, one panel per (title, history); validation rows are left out.
 
@@ -64,7 +68,8 @@ def curves_figure(panels: Sequence[tuple[str, Sequence[Row]]], name: str) -> str
         name: salt of the figure's ids.
     """
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
-        figure = Figure(figsize=(3.7 * len(panels), 2.1), layout="constrained")
+        longest = max(len({row.name for row in history}) for _, history in panels)
+        figure = Figure(figsize=(3.7 * len(panels), max(2.1, LEGEND_LINE * longest)), layout="constrained")
         for axes, (title, history) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _history(axes, title, history)
         return _svg(figure)
