@@ -79,10 +79,14 @@ def stage_run(stage: str, task: str | None, parameters: dict[str, object]) -> It
         _close(opened, run, "FINISHED")
 
 
-def ensure_store() -> None:
-    """Create database and experiment once, under a lock: several first users at once would break each other."""
+def ensure_store() -> str:
+    """Create database and experiment once, under a lock: several first users at once would break each other.
+
+    Returns:
+        the experiment's number.
+    """
     with _locked():
-        _client()
+        return _client()[1]
 
 
 def reproduce_id() -> str:

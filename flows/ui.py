@@ -13,9 +13,9 @@ STOPPED = ("serve", "prefect", "mlflow")
 def show() -> None:
     """Start what is not up yet and print both addresses."""
     ledger, server = services.mlflow_page(), services.prefect_server()
-    tracking.ensure_store()
+    experiment = tracking.ensure_store()
     services.start([ledger, server])
-    print(f"ledger (MLflow):  {ledger.page}")
+    print(f"ledger (MLflow):  {ledger.page}/#/experiments/{experiment}/runs")
     print(f"runs (Prefect):   {server.page}")
     print("They run in the background; 'make stop' ends them.")
 

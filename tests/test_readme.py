@@ -36,7 +36,7 @@ def test_make_targets_exist(command):
     assert dry.returncode == 0, dry.stderr
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("dvc repro")])
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith(("dvc repro", "dvc dag"))])
 def test_dvc_targets_exist(command):
     assert set(command.split()[2:]) <= targets()
 
@@ -65,7 +65,7 @@ def test_deployments_are_served(command):
 
 
 def test_every_command_is_of_a_kind_tested_here():
-    known = ("make ", "dvc repro", "dvc metrics show", "python -m", "sigforge ", "prefect deployment run")
+    known = ("make ", "dvc repro", "dvc dag", "dvc metrics show", "python -m", "sigforge ", "prefect deployment run")
     assert [command for command in commands() if not command.startswith(known)] == []
 
 
