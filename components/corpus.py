@@ -1,7 +1,13 @@
-"""Fused-image corpora: per task and method one lossless image per pair, and the table that says where each is from."""
+"""Fused-image corpora: per task and method one lossless image per pair, and the tables that say where each is from.
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+``corpus.parquet`` has a row per image, ``failures.parquet`` one per pair that the method could not fuse. Every pair of
+the manifest is in one of the two.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,8 +15,9 @@ import pyarrow.parquet as pq
 
 from components.errors import UserError
 from components.files import atomic_path
+from components.manifest import Pair
 
-CORPUS = "corpus.parquet"
+CORPUS, FAILURES = "corpus.parquet", "failures.parquet"
 
 
 @dataclass(frozen=True)
@@ -24,10 +31,42 @@ class Entry:
     fingerprint: str
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A pair that could not be fused: the reason in one word, and what a person should know."""
+
+    pair_id: str
+    reason: str
+    detail: str
+
+
 def read_corpus(folder: Path) -> list[Entry]:
     """The table of one method's fused images; empty if there is none."""
-    path = folder / CORPUS
-    return [Entry(**row) for row in pq.read_table(path).to_pylist()] if path.exists() else []
+    return _read(folder / CORPUS, Entry)
+
+
+def read_failures(folder: Path) -> list[Failure]:
+    """The pairs that one method could not fuse; empty if there is no table."""
+    return _read(folder / FAILURES, Failure)
+
+
+def write_corpus(path: Path, entries: Iterable[Entry]) -> None:
+    """Write the table whole or not at all, sorted by pair."""
+    _write(path, entries, Entry)
+
+
+def write_failures(path: Path, failures: Iterable[Failure]) -> None:
+    """Write the table of failures, or remove it where there are none."""
+    failures = list(failures)
+    if failures:
+        _write(path, failures, Failure)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def image_path(folder: Path, pair_id: str) -> Path:
+    """Where the fused image of a pair lies."""
+    return folder / f"{pair_id}.png"
 
 
 def corpora(root: Path) -> dict[str, dict[str, Path]]:
@@ -40,13 +79,60 @@ def corpora(root: Path) -> dict[str, dict[str, Path]]:
     if not folders:
         raise UserError(f"{root}: holds no fused corpus; run 'dvc repro fuse@{root.name}'")
     return {
-        folder.name: {entry.pair_id: folder / f"{entry.pair_id}.png" for entry in read_corpus(folder)}
+        folder.name: {entry.pair_id: image_path(folder, entry.pair_id) for entry in read_corpus(folder)}
         for folder in folders
     }
 
 
-def write_corpus(path: Path, entries: Iterable[Entry]) -> None:
-    """Write the table whole or not at all, sorted by pair."""
-    rows = [asdict(entry) for entry in sorted(entries, key=lambda entry: entry.pair_id)]
+def fused_by_all(pairs: Sequence[Pair], fused: dict[str, dict[str, Path]]) -> list[Pair]:
+    """The pairs that every method has fused: what a complete table of (pair, method) can be made of.
+
+    How many are left out, and by whose fault, is said on stderr.
+
+    Raises:
+        UserError: no pair is left.
+    """
+    kept = [pair for pair in pairs if all(pair.pair_id in paths for paths in fused.values())]
+    if len(kept) == len(pairs):
+        return kept
+    counts = (f"{name} lacks {sum(pair.pair_id not in paths for pair in pairs)}" for name, paths in fused.items())
+    lacking = ", ".join(count for count in counts if not count.endswith(" 0"))
+    if not kept:
+        raise UserError(f"no pair is fused by every method ({lacking}); mend the method or remove it")
+    left_out = f"{len(pairs) - len(kept)} of {len(pairs)} pairs left out"
+    print(f"{left_out}: not fused by every method ({lacking})", file=sys.stderr)
+    return kept
+
+
+def check_cells(root: Path, methods: Iterable[str], pairs: Sequence[Pair]) -> int:
+    """Count the M x N cells of a task: every pair has, for every method, an image or a recorded failure.
+
+    Returns:
+        How many of the cells are failures.
+
+    Raises:
+        UserError: naming the first cell that has neither, or both.
+    """
+    failed = 0
+    for name in methods:
+        folder = root / name
+        images = [entry.pair_id for entry in read_corpus(folder) if image_path(folder, entry.pair_id).exists()]
+        failures = [failure.pair_id for failure in read_failures(folder)]
+        found, wanted = Counter(images + failures), Counter(pair.pair_id for pair in pairs)
+        if wrong := sorted((found - wanted) + (wanted - found)):
+            mend = f"remove {folder} and run 'dvc repro fuse@{root.name}'"
+            raise UserError(f"{folder}: pair '{wrong[0]}' is there {found[wrong[0]]} times, not once; {mend}")
+        failed += len(failures)
+    return failed
+
+
+def _read(path: Path, record: type) -> list:
+    return [record(**row) for row in pq.read_table(path, partitioning=None).to_pylist()] if path.exists() else []
+
+
+def _write(path: Path, records: Iterable[object], record: type) -> None:
+    types = {str: pa.string(), float: pa.float64()}
+    schema = pa.schema([(field.name, types[field.type]) for field in fields(record)])
+    rows = [asdict(item) for item in sorted(records, key=lambda item: item.pair_id)]
     with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows), temporary)
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)

@@ -5,8 +5,8 @@ else is a fault of ours and keeps its traceback.
 """
 
 
-class UserError(Exception):
-    """Bad input: the message is one line that names the file or key, the problem and the mend."""
+class UserError(ValueError):
+    """Bad input: the message is one line that names the file, key or argument, the problem and the mend."""
 
 
 class ImageError(UserError):

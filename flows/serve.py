@@ -25,6 +25,7 @@ from prefect.states import Crashed
 
 from components.errors import UserError
 from flows import services
+from flows.ablate import ablate
 from flows.evaluate import evaluate
 from flows.fuse import fuse
 from flows.reproduce import reproduce
@@ -36,14 +37,14 @@ PER_TASK = (synth, fuse, train, evaluate)
 
 
 def deployments() -> list[RunnerDeployment]:
-    """``synth-vif`` ... ``evaluate-mef``, and ``reproduce``; a second run of the same one waits in the queue."""
+    """``synth-vif`` ... ``ablate-mef``, and ``reproduce``; a second run of the same one waits in the queue."""
     options = {
         "concurrency_limit": ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
         "entrypoint_type": EntrypointType.MODULE_PATH,
     }
     per_task = [
         flow.to_deployment(f"{flow.name}-{task}", parameters={"task": task}, **options)
-        for flow in PER_TASK
+        for flow in (*PER_TASK, ablate)
         for task in get_args(TaskName)
     ]
     return [*per_task, reproduce.to_deployment("reproduce", **options)]

@@ -1,5 +1,3 @@
-import csv
-import io
 import subprocess
 import sys
 from pathlib import Path
@@ -9,18 +7,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 from typer.testing import CliRunner
 
 from components import cli
 from components.baselines import get_method
-from components.cli.score import mean_table
-from components.colour import is_grey, luma
+from components.colour import is_grey
 from components.errors import UserError
 from components.fusing import fuse_arrays
 from components.images import read_image, to_uint8, write_image
 from components.manifest import TASKS, Photo, read_quarantine
-from components.metrics import PAPER, score
 from components.models import get_method as get_any
 from components.models import list_methods, load
 from components.models.fusion import KIND as FUSION
@@ -275,55 +270,6 @@ def test_wrong_paths_touch_no_source(pairs, a, b, out, words):
     before = {path: path.read_bytes() for path in pairs.rglob("*.png")}
     assert_mistake(run("fuse", a, b, "-o", out, "--task", "vif", "--model", "mean"), *words)
     assert {path: path.read_bytes() for path in pairs.rglob("*.png")} == before
-
-
-# score
-
-
-@pytest.fixture
-def fused(pairs):
-    for name in ("mean", "max"):
-        run("fuse", "ir", "vis", "-o", name, "--task", "vif", "--model", name)
-    return pairs
-
-
-def test_scores_are_those_of_the_library(fused):
-    result = run("score", "--a", "ir", "--b", "vis", "--fused", "mean", "--fused", "max", "--csv", "scores.csv")
-    assert result.exit_code == 0 and "means over 3 pairs" in result.stdout
-    assert "Q_G ↑" in result.stdout and "…" not in result.stdout
-    rows = list(csv.DictReader(Path("scores.csv").open()))
-    assert [(row["pair"], row["method"]) for row in rows] == [(stem, m) for stem in STEMS for m in ("max", "mean")]
-    planes = [torch.from_numpy(luma(read_image(f"{folder}/day.png")[0]))[None, None] for folder in ("max", "ir", "vis")]
-    for name, value in score(*planes).items():
-        assert float(rows[0][name]) == pytest.approx(value.item(), rel=1e-5)
-    assert tuple(rows[0])[2:] == PAPER
-
-
-def test_best_is_bold_by_the_direction_of_its_metric():
-    values = {("one", "sd"): 5.0, ("two", "sd"): 7.0, ("one", "mi"): 2.0, ("two", "mi"): 1.0}
-    rows = [{"pair_id": "p", "subtask": "", "method": m, "metric": k, "value": v} for (m, k), v in values.items()]
-    console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    console.print(mean_table(rows, ("sd", "mi")))
-    lines = {line.split()[1]: line for line in console.file.getvalue().splitlines() if line.startswith("│")}
-    assert "\x1b[1m" in lines["one"].split("5.000")[1] and "\x1b[1m" in lines["two"].split("1.000")[0]
-    assert lines["one"].count("\x1b[1m") == lines["two"].count("\x1b[1m") == 1
-
-
-def test_means_are_over_pairs_that_every_method_has(fused):
-    Path("max/noon.png").unlink()
-    write_image("mean/night.png", picture(0, 20, 20))
-    result = run("score", "--a", "ir", "--b", "vis", "--fused", "mean", "--fused", "max", "--metrics", "sd")
-    assert result.exit_code == 1 and "means over 1 pair" in result.stdout
-    assert "ir/noon.png: no_partner: max" in result.stderr and "mean/night.png: different_size" in result.stderr
-
-
-def test_single_files_and_mistakes_of_score(fused):
-    three = ("--a", "ir/day.png", "--b", "vis/day.png", "--fused", "mean/day.png")
-    assert "day" in run("score", *three, "--metrics", "sd,mi").stdout
-    assert_mistake(run("score", *three, "--metrics", "sdd"), "sdd", "did you mean 'sd'")
-    assert_mistake(run("score", "--a", "ir", "--b", "vis", "--fused", "nothing"), "nothing: no such file")
-    write_image("other/dawn.png", picture(0, 20, 20))
-    assert_mistake(run("score", "--a", "ir", "--b", "vis", "--fused", "other"), "share no file stem")
 
 
 # synth and verify

@@ -8,6 +8,7 @@ import yaml
 from components import config
 from components.config import check_sources, leaves, load_params, overlay, use, validate
 from components.errors import UserError
+from components.models.sigformer import SigFormerConfig
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,6 +56,12 @@ def test_paper_scale_is_the_papers():
         ("fuse.vif", {"gff": {"radios": 3}}, "key 'fuse'.*radios"),
         ("fuse.vif", {"mertens": {}}, "key 'fuse'.*'mertens' serves mef only"),
         ("evaluate.metrics", ["q_q"], "key 'evaluate.metrics': .*q_q"),
+        ("plgn.sm", "high", "key 'plgn.sm': .*'no_high'.*got 'high'; correct"),
+        ("pretext.source", "photos", "key 'pretext.source': .*'natural'.*got 'photos'; correct"),
+        ("sigformer.signal", "fft", "key 'sigformer.signal': .*'dwt'.*got 'fft'; correct"),
+        ("sigformer.backbone", "mlp", "key 'sigformer.backbone': .*'cnn'.*got 'mlp'; correct"),
+        ("sigformer.pretrained", "maybe", "key 'sigformer.pretrained': .*got 'maybe'; correct"),
+        ("finetune.source", "natural", "unknown key 'finetune.source'; remove it"),
         ("ingest.vif.sources", [{"kind": "demo", "count": 3, "size": 128, "colour": 1}], "unknown key 'ingest.vif.sources.0.colour'"),
         ("ingest.vif.sources", [{"kind": "zip"}], "ingest.vif.sources.0"),
     ],
@@ -64,6 +71,15 @@ def test_mistakes_are_named_in_one_line(raw, key, value, words):
     with pytest.raises(UserError, match=words) as caught:
         validate(raw)
     assert str(caught.value).startswith("params.yaml: ") and "\n" not in str(caught.value)
+
+
+def test_architecture_is_the_section_without_what_is_no_architecture(raw):
+    set_key(raw, "sigformer.pretrained", False)
+    set_key(raw, "sigformer.signal", "dwt")
+    section = validate(raw).sigformer
+    assert not section.pretrained and section.architecture.signal == "dwt"
+    assert type(section.architecture) is SigFormerConfig
+    assert section.model_dump().keys() - section.architecture.model_dump().keys() == {"pretrained"}
 
 
 def test_missing_key_is_named(raw):

@@ -40,6 +40,18 @@ def correlate(image: Tensor, taps: Sequence[float], dim: int, border: Border = "
     return sum(tap * extended.narrow(dim, shift, size) for shift, tap in enumerate(taps))
 
 
+def mirrored(image: Tensor, before: int, after: int, dim: int) -> Tensor:
+    """Continue one dimension with its mirror image, edge included, as often as it takes.
+
+    Example:
+        >>> mirrored(torch.tensor([1, 2, 3]), 2, 4, -1)
+        tensor([2, 1, 1, 2, 3, 3, 2, 1, 1])
+    """
+    size = image.shape[dim]
+    index = torch.arange(-before, size + after, device=image.device).remainder(2 * size)
+    return image.index_select(dim, index.where(index < size, 2 * size - 1 - index))
+
+
 def separable(image: Tensor, taps: Sequence[float], border: Border = "replicate") -> Tensor:
     """Correlate rows and columns with the same taps."""
     return correlate(correlate(image, taps, -2, border), taps, -1, border)

@@ -5,7 +5,7 @@ The fused corpus fingerprints a method by the bytes of these files, so that only
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -31,7 +31,12 @@ def method_sources(name: str) -> list[Path]:
         >>> [path.name for path in method_sources("laplacian")]
         ['filters.py', 'laplacian.py', 'pyramid.py', 'rules.py']
     """
-    module = inspect.getmodule(get_method(name).function)
+    return code_of(get_method(name).function)
+
+
+def code_of(function: Callable) -> list[Path]:
+    """The same of any function or class, also one wrapped in ``functools.partial``."""
+    module = inspect.getmodule(getattr(function, "func", function))
     pending, found = [Path(module.__file__).resolve()], set()
     while pending:
         path = pending.pop()

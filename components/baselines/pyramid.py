@@ -41,7 +41,7 @@ def gaussian_pyramid(image: Tensor, levels: int, *, a: float) -> list[Tensor]:
 def laplacian_pyramid(image: Tensor, levels: int, *, a: float) -> list[Tensor]:
     """``levels`` band-pass layers, finest first, then the low-pass rest; arguments as :func:`gaussian_pyramid`."""
     gaussian = gaussian_pyramid(image, levels, a=a)
-    details = [fine - _expand(coarse, fine.shape[-2:], a) for fine, coarse in pairwise(gaussian)]
+    details = [fine - expand(coarse, fine.shape[-2:], a=a) for fine, coarse in pairwise(gaussian)]
     return [*details, gaussian[-1]]
 
 
@@ -55,7 +55,7 @@ def collapse(layers: Sequence[Tensor], *, a: float) -> Tensor:
     """
     *details, image = layers
     for detail in reversed(details):
-        image = detail + _expand(image, detail.shape[-2:], a)
+        image = detail + expand(image, detail.shape[-2:], a=a)
     return image
 
 
@@ -64,7 +64,8 @@ def _reduce(image: Tensor, a: float) -> Tensor:
     return separable(image, (side, 0.25, a, 0.25, side), "symmetric")[..., ::2, ::2]
 
 
-def _expand(image: Tensor, size: Sequence[int], a: float) -> Tensor:
+def expand(image: Tensor, size: Sequence[int], *, a: float) -> Tensor:
+    """EXPAND ``(..., H, W)`` to ``size``, at most twice its own; a flat image stays flat."""
     return _expand_dim(_expand_dim(image, size[0], -2, a), size[1], -1, a)
 
 

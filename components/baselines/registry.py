@@ -21,6 +21,7 @@ from components.errors import UserError
 
 Task = Literal["vif", "mif", "mfif", "mef"]
 TASKS: tuple[Task, ...] = get_args(Task)
+Kind = Literal["classical", "learned", "external"]
 
 _METHODS: dict[str, "FusionMethod"] = {}
 
@@ -36,9 +37,10 @@ class FusionMethod:
         paper: authors, title and venue; empty for folklore.
         year: of the paper, None for folklore.
         n_sources: least and greatest number of sources, None for no limit.
-        kind: ``classical`` needs no weights, ``learned`` does.
+        kind: ``classical`` needs no weights, ``learned`` does, ``external`` is made by something outside the project.
         equation: the fusion rule in one line.
         notes: deviations from the paper that a reader of a table should know.
+        symmetric: the order of the sources does not matter.
     """
 
     name: str
@@ -47,9 +49,10 @@ class FusionMethod:
     paper: str = ""
     year: int | None = None
     n_sources: tuple[int, int | None] = (2, None)
-    kind: Literal["classical", "learned"] = "classical"
+    kind: Kind = "classical"
     equation: str = ""
     notes: str = ""
+    symmetric: bool = True
 
     @property
     def defaults(self) -> dict[str, object]:
@@ -109,9 +112,10 @@ def fusion_method(
     paper: str = "",
     year: int | None = None,
     n_sources: tuple[int, int | None] = (2, None),
-    kind: Literal["classical", "learned"] = "classical",
+    kind: Kind = "classical",
     equation: str = "",
     notes: str = "",
+    symmetric: bool = True,
 ) -> Callable[[Callable], Callable]:
     """Register the decorated function as a fusion method; it stays callable as it is.
 
@@ -127,7 +131,8 @@ def fusion_method(
         if name in _METHODS:
             taken = _METHODS[name].function
             raise ValueError(f"fusion method {name!r} is already defined by {taken.__module__}.{taken.__qualname__}")
-        _METHODS[name] = FusionMethod(name, function, tasks, paper, year, n_sources, kind, equation, notes)
+        facts = (paper, year, n_sources, kind, equation, notes, symmetric)
+        _METHODS[name] = FusionMethod(name, function, tasks, *facts)
         return function
 
     return register

@@ -39,6 +39,8 @@ class OneLineErrors(TyperGroup):
 
 
 app = typer.Typer(name="sigforge", cls=OneLineErrors, add_completion=False, pretty_exceptions_enable=False)
+weights_app = typer.Typer(help="Published weights: import what others have trained, list what there is.")
+app.add_typer(weights_app, name="weights")
 
 
 @app.callback(invoke_without_command=True)
@@ -84,14 +86,24 @@ def score(
     a: Annotated[Path, typer.Option("--a", help="First source: a file, or a folder of files.")],
     b: Annotated[Path, typer.Option("--b", help="Second source; folders are matched by stem.")],
     fused: Annotated[list[Path], typer.Option(help="Fused file or folder; repeat to compare methods.")],
-    metrics: Annotated[str, typer.Option(help="'paper' (the six of SigFusion), or names with commas.")] = "paper",
+    metrics: Annotated[str, typer.Option(help="'paper' (SigFusion's six), 'all', or names with commas.")] = "paper",
     csv: Annotated[Path | None, typer.Option(help="Also write the scores of every image there.")] = None,
+    parquet: Annotated[Path | None, typer.Option(help="The same as Parquet.")] = None,
+    leaderboard: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Also write the table as .md, .tex or .html; repeatable.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the scores of all images there, as .svg or .png.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="True fused file or folder, for metrics that need it.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a method lacks a pair.")] = False,
 ) -> int:
-    """Score fused images: a table of means, best bold, over the pairs that every method has fused."""
-    from components.cli.score import score_inputs
+    """Score fused images: means with 95 % intervals, best bold, over the pairs that every method has fused."""
+    from components.cli.score import Outputs, score_inputs
 
-    return score_inputs(a, b, fused, metrics=metrics, csv=csv, workers=workers)
+    outputs = Outputs(csv, parquet, leaderboard or (), plot)
+    return score_inputs(
+        a, b, fused, metrics=metrics, reference=reference, outputs=outputs, workers=workers, strict=strict
+    )
 
 
 @app.command(epilog="Example: sigforge synth --task vif --images photos/ --out shards/ --size 256")
@@ -112,6 +124,28 @@ def synth(
     return synthesise(
         task, images, out, shard_size=shard_size, size=size, model=model, licence=licence, seed=seed, workers=workers
     )
+
+
+@weights_app.command("import", epilog="Example: sigforge weights import ReFusion_IVIF.pth")
+def weights_import(
+    file: Annotated[Path, typer.Argument(help="The checkpoint as its authors publish it.")],
+    name: Annotated[str | None, typer.Option("--as", help="Which it should be; else its bytes say.")] = None,
+) -> int:
+    """Convert a published checkpoint to safetensors, once; nothing in the file is run.
+
+    The result lies outside the project, in ~/.cache/sigforge/weights or where SIGFORGE_WEIGHTS says.
+    """
+    from components.cli.weights import import_weights
+
+    return import_weights(file, name)
+
+
+@weights_app.command("list", epilog="Example: sigforge weights list")
+def weights_list() -> int:
+    """List the published weights that can be imported, and where to get them."""
+    from components.cli.weights import show_weights
+
+    return show_weights()
 
 
 @app.command(epilog="Example: sigforge verify data/synth/vif")

@@ -1,141 +1,159 @@
 """``sigforge score``."""
 
-import csv as csv_format
-import io
-from collections.abc import Sequence
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import torch
 from rich.table import Table
 from rich.text import Text
 
 from components.cli.console import show
-from components.cli.inputs import Job, match, report_left_out, require_same_size
-from components.colour import luma
-from components.errors import ImageError, UserError
-from components.files import write_atomic
-from components.images import read_image
-from components.manifest import Quarantined
-from components.metrics import PAPER, get_metric, score
+from components.cli.inputs import report_left_out
+from components.cli.scoring import LUMA, SOURCES, Plan, Unit, plan_units, score_units
+from components.errors import UserError
+from components.metrics import select_metrics
 from components.progress import progress
-from components.report.tables import build_tables
+from components.report.distributions import check_format, write_plot
+from components.report.leaderboard import Cell, Leaderboard, build_leaderboard
+from components.report.leaderboard_formats import TEST_LABEL, format_of, title, write_leaderboard
+from components.report.scores import Scores
 from components.runner import run_units
+
+WIDEST = 6
+"""Metrics side by side on a terminal."""
+
+CHUNK = 16
+"""Most pairs that a worker process is given at a time."""
 
 
 @dataclass(frozen=True)
-class Unit:
-    """One pair and its fused image by every method."""
+class Outputs:
+    """Files to write beside what is printed."""
 
-    job: Job
-    fused: dict[str, str]
+    csv: Path | None = None
+    parquet: Path | None = None
+    leaderboards: Sequence[Path] = ()
+    plot: Path | None = None
+
+    def check(self) -> None:
+        """Raise a UserError if one has no known format, before hours of work."""
+        for path in self.leaderboards:
+            format_of(path)
+        if self.plot:
+            check_format(self.plot)
+
+    def write_scores(self, scores: Scores, notes: Sequence[str]) -> None:
+        """Write the scores of every image."""
+        if self.csv:
+            scores.write_csv(self.csv)
+        if self.parquet:
+            scores.write_parquet(self.parquet, {"notes": "\n".join(notes)})
+
+    def write_summary(self, scores: Scores, board: Leaderboard) -> None:
+        """Write the leaderboard and the plot, over the pairs that every method has."""
+        for path in self.leaderboards:
+            write_leaderboard(path, board)
+        if self.plot:
+            write_plot(self.plot, scores.shared, scores.methods, scores.metrics)
 
 
-def score_inputs(a: Path, b: Path, fused: Sequence[Path], *, metrics: str, csv: Path | None, workers: int) -> int:
-    """Score fused files or folders against their sources; print the means, and write every value to ``csv``.
+def score_inputs(
+    a: Path,
+    b: Path,
+    fused: Sequence[Path],
+    *,
+    metrics: str = "paper",
+    reference: Path | None = None,
+    outputs: Outputs | None = None,
+    workers: int = 1,
+    strict: bool = False,
+) -> int:
+    """Score fused files or folders against their sources; print the means, and write what ``outputs`` names.
+
+    Returns:
+        1 if a file could not be used or, with ``strict``, a method lacks the image of a pair; else 0.
 
     Raises:
-        UserError: a wrong path or metric, or nothing to score.
+        UserError: a wrong path, metric or format, or nothing to score.
     """
-    names = parse_metrics(metrics)
-    units, left_out = plan_units(a, b, fused)
-    rows: list[dict] = []
-    report_left_out(left_out)
-    with progress("score", len(units)) as bar:
-        for result in run_units(partial(score_unit, metrics=names), units, workers=workers):
-            if isinstance(result, Quarantined):
-                report_left_out([result])
-                left_out.append(result)
-            else:
-                rows += result
-            bar.advance()
-    if not rows:
-        raise UserError("no pair could be scored: mend the images named above")
-    rows.sort(key=lambda row: row["pair_id"])
-    show(mean_table(rows, names))
-    if csv:
-        write_atomic(csv, comma_separated(rows, names))
-    return 1 if left_out else 0
+    outputs = outputs or Outputs()
+    outputs.check()
+    chosen = select_metrics(metrics, reference=reference is not None)
+    plan = plan_units(a, b, fused, reference)
+    report_left_out([*plan.bad, *plan.missing])
+    scores, seen, bad = run_plan(plan, [metric.name for metric in chosen], workers)
+    warn_of_lossy_files(seen, plan.methods)
+    notes = [*describe_inputs(scores, seen), *(f"{m.symbol} ({m.name}): {m.convention}" for m in chosen)]
+    outputs.write_scores(scores, notes)
+    if not len(scores.shared):
+        raise UserError("no pair could be scored for every method: mend the images named above")
+    board = build_leaderboard(scores.shared, scores.methods, scores.metrics, notes=notes)
+    for table in tables(board):
+        show(table)
+    print(board.caption, *board.notes, sep="\n")
+    outputs.write_summary(scores, board)
+    return 1 if plan.bad or bad or (strict and plan.missing) else 0
 
 
-def parse_metrics(text: str) -> tuple[str, ...]:
-    """Names of metrics, separated by commas; ``paper`` stands for the six of the paper's tables.
-
-    Raises:
-        UserError: an unknown name.
-
-    Example:
-        >>> parse_metrics("sd,paper")
-        ('sd', 'q_g', 'q_m', 'q_p', 'mi', 'vif_sum')
-    """
-    given = [name.strip() for name in text.split(",")]
-    names = dict.fromkeys(name for part in given for name in (PAPER if part == "paper" else (part,)))
-    return tuple(get_metric(name).name for name in names)
-
-
-def plan_units(a: Path, b: Path, fused: Sequence[Path]) -> tuple[list[Unit], list[Quarantined]]:
-    """The pairs that every method has fused, so that all means are over the same images; and what is left out."""
-    jobs, left_out = match(a, b)
-    paths: dict[str, dict[str, str]] = {}
-    for path, label in zip(fused, _labels(fused), strict=True):
-        found, without = match(a, path)
-        paths[label] = {job.name: job.b for job in found} if a.is_dir() else {jobs[0].name: str(path)}
-        left_out += without
-    complete = [job for job in jobs if all(job.name in by_name for by_name in paths.values())]
-    if not complete:
-        raise UserError(f"{', '.join(map(str, fused))}: no pair has a fused image in each: name them as their sources")
-    units = [Unit(job, {label: by_name[job.name] for label, by_name in paths.items()}) for job in complete]
-    return units, list({item.path: item for item in left_out}.values())
+def run_plan(plan: Plan, metrics: Sequence[str], workers: int) -> tuple[Scores, Counter, bool]:
+    """Score every unit: the scores, counts of the files read, and whether one could not be used."""
+    scores, seen, bad = Scores.empty(plan.pairs, plan.methods, metrics), Counter(), False
+    with progress("score", len(plan.units)) as bar:
+        for results in run_units(partial(score_units, metrics=metrics), chunks(plan.units, workers), workers=workers):
+            for result in results:
+                for method, values in result.values.items():
+                    scores.put(result.pair, plan.methods.index(method), values)
+                report_left_out(result.left_out)
+                bad = bad or bool(result.left_out)
+                seen += result.seen
+                bar.advance()
+    return scores, seen, bad
 
 
-def score_unit(unit: Unit, *, metrics: Sequence[str]) -> list[dict] | Quarantined:
-    """A row per method and metric, or why the pair cannot be scored; on luma of the 8-bit images."""
-    rows = []
-    try:
-        a, b = (read_image(path)[0] for path in (unit.job.a, unit.job.b))
-        require_same_size((unit.job.a, a), (unit.job.b, b))
-        for method, path in unit.fused.items():
-            image = read_image(path)[0]
-            require_same_size((unit.job.a, a), (path, image))
-            values = score(*map(_batch, (image, a, b)), metrics=metrics)
-            facts = {"pair_id": unit.job.name, "subtask": "", "method": method}
-            rows += [facts | {"metric": name, "value": float(value)} for name, value in values.items()]
-    except ImageError as error:
-        return Quarantined(error.path, "score", error.reason, error.detail)
-    return rows
+def chunks(units: Sequence[Unit], workers: int) -> list[Sequence[Unit]]:
+    """Pairs in the portions that workers get: single ones in this process, a few for others."""
+    size = 1 if workers <= 1 else max(1, min(CHUNK, len(units) // (4 * workers)))
+    return [units[start : start + size] for start in range(0, len(units), size)]
 
 
-def mean_table(rows: Sequence[dict], metrics: Sequence[str]) -> Table:
-    """Means per method, the best of each metric bold, with arrows that say which way is better."""
-    means = build_tables("", rows, metrics, ours="")[0]
-    table = Table(title=f"means over {means.pairs} pair{'s' if means.pairs != 1 else ''}")
-    table.add_column("method")
-    for metric in means.metrics:
-        table.add_column(f"{metric.symbol} {metric.arrow}", justify="right")
-    for row in means.rows:
-        table.add_row(row.method, *(Text(cell.text, "bold" if cell.rank == 1 else "") for cell in row.cells))
-    return table
+def warn_of_lossy_files(seen: Counter, methods: Sequence[str]) -> None:
+    """Say on stderr whose files lost something when they were stored."""
+    for whose in (*methods, SOURCES):
+        if count := seen["lossy", whose]:
+            what = "source or reference images" if whose == SOURCES else f"fused images of {whose}"
+            advice = "give the originals" if whose == SOURCES else "store results as PNG"
+            files = f"{count} of {seen['file', whose]} {what}"
+            print(f"warning: {files} are JPEG or lossy WebP, which changes scores: {advice}", file=sys.stderr)
 
 
-def comma_separated(rows: Sequence[dict], metrics: Sequence[str]) -> str:
-    """A line per pair and method with one column per metric, sorted."""
-    lines: dict[tuple[str, str], dict[str, float]] = {}
-    for row in rows:
-        lines.setdefault((row["pair_id"], row["method"]), {})[row["metric"]] = row["value"]
-    text = io.StringIO()
-    writer = csv_format.writer(text, lineterminator="\n")
-    writer.writerow(("pair", "method", *metrics))
-    writer.writerows((*key, *(f"{values[name]:.6g}" for name in metrics)) for key, values in sorted(lines.items()))
-    return text.getvalue()
+def describe_inputs(scores: Scores, seen: Counter) -> Iterator[str]:
+    """What a reader has to know of the pixels and the pairs behind the numbers."""
+    files, colour, deep = (sum(n for (kind, _), n in seen.items() if kind == k) for k in ("file", "colour", "deep"))
+    yield f"scored on the luma of colour images, {LUMA} ({colour} of {files} files), rounded to 8 bits"
+    if deep:
+        yield f"files of 16 bits ({deep} of {files}) are divided by 65535 first"
+    for method, count in zip(scores.methods, scores.scored.sum(axis=0), strict=True):
+        if count < len(scores.pairs):
+            yield f"{method}: {count} of {len(scores.pairs)} pairs scored; means are over pairs that every method has"
 
 
-def _labels(paths: Sequence[Path]) -> list[str]:
-    """A method is called by its folder or file; by the whole path where two would be called the same."""
-    names = [path.resolve().name if path.is_dir() else path.stem for path in paths]
-    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+def tables(board: Leaderboard) -> Iterator[Table]:
+    """The leaderboard for a terminal: best bold, second underlined, the interval below its mean."""
+    for start in range(0, len(board.columns), WIDEST):
+        columns = board.columns[start : start + WIDEST]
+        table = Table(title=f"means over {board.pairs} pair{'s' if board.pairs != 1 else ''}")
+        for head, align in (("method", "left"), ("rank", "right"), *((title(column), "right") for column in columns)):
+            table.add_column(head, justify=align)
+        for m, (method, rank) in enumerate(zip(board.methods, board.ranks, strict=True)):
+            table.add_row(method, f"{rank:.1f}", *(_printed(column.cells[m]) for column in columns))
+        table.add_section()
+        table.add_row(TEST_LABEL, "", *(column.p_text for column in columns))
+        yield table
 
 
-def _batch(image: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(luma(image), dtype=np.float32))[None, None]
+def _printed(cell: Cell) -> Text:
+    text = Text(cell.text, {1: "bold", 2: "underline"}.get(cell.place, ""))
+    return text.append(f"\n{cell.interval}", "not bold not underline dim") if cell.interval else text

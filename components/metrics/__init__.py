@@ -1,8 +1,23 @@
-"""Fusion metrics under one registry: ``score`` a batch, ``list_metrics``, ``get_metric``."""
+"""Fusion metrics under one registry: ``score`` a batch, ``list_metrics``, ``get_metric``, ``select_metrics``."""
 
 # Importing a family registers its metrics.
-from components.metrics import fidelity, gradient, information, multiscale, phase, statistics  # noqa: F401
-from components.metrics.registry import PAPER, Metric, get_metric, list_metrics
+from components.metrics import (  # noqa: F401
+    error,
+    exposure,
+    feature_information,
+    fidelity,
+    gradient,
+    information,
+    multiscale,
+    perception,
+    phase,
+    saliency,
+    sharpness,
+    similarity,
+    statistics,
+    tsallis,
+)
+from components.metrics.registry import PAPER, Metric, get_metric, list_metrics, select_metrics
 from components.metrics.score import score
 
-__all__ = ["PAPER", "Metric", "get_metric", "list_metrics", "score"]
+__all__ = ["PAPER", "Metric", "get_metric", "list_metrics", "score", "select_metrics"]

@@ -1,21 +1,25 @@
 """What the metrics of one batch share: every intermediate is computed at most once, when a metric first asks for it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 LEVELS = 256
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """One batch of source pairs and fused images, on the 8-bit grey scale that the metrics are defined on.
+    """One batch of fused images with their n sources, on the 8-bit grey scale that the metrics are defined on.
 
     Args:
-        planes: float64 tensor (3, B, H, W) of whole numbers 0..255: source a, source b, fused.
+        planes: float64 tensor (n + 1, B, H, W) of whole numbers 0..255: the sources in order, then fused.
+        reference: ground-truth fused images, (B, H, W) on the same scale, or None.
 
     Example:
         >>> context = Context(torch.zeros(3, 2, 8, 9, dtype=torch.float64))
@@ -24,43 +28,76 @@ class Context:
     """
 
     planes: Tensor
+    reference: Tensor | None = None
+    _made: dict = field(default_factory=dict, repr=False)
 
     @property
     def sources(self) -> Tensor:
-        """Both sources, (2, B, H, W)."""
-        return self.planes[:2]
+        """The sources, (n, B, H, W)."""
+        return self.planes[:-1]
 
     @property
     def fused(self) -> Tensor:
         """The fused images, (B, H, W)."""
-        return self.planes[2]
+        return self.planes[-1]
+
+    @property
+    def undefined(self) -> Tensor:
+        """NaN for every image, (B,): the answer of a metric that the images are too small for."""
+        return self.planes.new_full((self.planes.shape[1],), torch.nan)
+
+    def once(self, make: Callable[..., Made], *args: object) -> Made:
+        """``make(self, *args)``, computed by the first metric that asks and kept for the others.
+
+        Args:
+            make: a module-level function, so that every metric asks for the same one.
+            args: hashable.
+        """
+        if (make, args) not in self._made:
+            self._made[make, args] = make(self, *args)
+        return self._made[make, args]
 
     @cached_property
     def levels(self) -> Tensor:
-        """The planes as int64, (3, B, H, W)."""
+        """The planes as int64, (n + 1, B, H, W)."""
         return self.planes.long()
 
     @cached_property
+    def stretched(self) -> Tensor:
+        """Every plane stretched to whole numbers over all of 0..255, (n + 1, B, H, W); a constant one becomes black."""
+        low, high = self.planes.amin((-2, -1), keepdim=True), self.planes.amax((-2, -1), keepdim=True)
+        # Half up, as MATLAB rounds positive numbers; torch rounds half to even.
+        return ((self.planes - low) / (high - low).clamp(min=1)).mul_(255).add_(0.5).floor_()
+
+    @cached_property
     def histograms(self) -> Tensor:
-        """Relative frequency of each grey level in a, b and fused, (3, B, 256)."""
-        return _frequencies(self.levels, LEVELS)
+        """Relative frequency of each grey level in every plane, (n + 1, B, 256)."""
+        return frequencies(self.levels, LEVELS)
 
     @cached_property
     def joint_histograms(self) -> Tensor:
-        """Relative frequency of (source level, fused level) for a and b, (2, B, 256, 256)."""
-        pairs = self.levels[:2] * LEVELS + self.levels[2]
-        return _frequencies(pairs, LEVELS * LEVELS).unflatten(-1, (LEVELS, LEVELS))
+        """Relative frequency of (source level, fused level) for every source, (n, B, 256, 256)."""
+        return joint_frequencies(self.levels[:-1], self.levels[-1])
 
     @cached_property
     def sobel(self) -> tuple[Tensor, Tensor]:
         """Sobel derivatives of the planes along x (right minus left) and y (below minus above), zero border."""
-        padded = F.pad(self.planes, (1, 1, 1, 1))
-        down = padded[..., :-2, :] + 2 * padded[..., 1:-1, :] + padded[..., 2:, :]
-        across = padded[..., :-2] + 2 * padded[..., 1:-1] + padded[..., 2:]
-        return down[..., 2:] - down[..., :-2], across[..., 2:, :] - across[..., :-2, :]
+        return sobel(F.pad(self.planes, (1, 1, 1, 1)))
 
 
-def _frequencies(bins: Tensor, count: int) -> Tensor:
+def sobel(padded: Tensor) -> tuple[Tensor, Tensor]:
+    """Sobel derivatives along x and y of (..., H + 2, W + 2), both (..., H, W)."""
+    down = padded[..., :-2, :] + 2 * padded[..., 1:-1, :] + padded[..., 2:, :]
+    across = padded[..., :-2] + 2 * padded[..., 1:-1] + padded[..., 2:]
+    return down[..., 2:] - down[..., :-2], across[..., 2:, :] - across[..., :-2, :]
+
+
+def joint_frequencies(x: Tensor, y: Tensor) -> Tensor:
+    """Relative frequency of (x level, y level) for whole numbers 0..255, (N, B, H, W) -> (N, B, 256, 256)."""
+    return frequencies(x * LEVELS + y, LEVELS * LEVELS).unflatten(-1, (LEVELS, LEVELS))
+
+
+def frequencies(bins: Tensor, count: int) -> Tensor:
     """Share of each of ``count`` bins in every image of (N, B, H, W) bin numbers, as (N, B, count)."""
     images = bins.flatten(0, 1).flatten(1)
     offsets = torch.arange(len(images), device=bins.device)[:, None] * count

@@ -3,15 +3,17 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from components.metrics.context import Context
+from components.metrics.context import Context, sobel
 from components.metrics.registry import metric
 
 #: Stands for an exactly zero derivative or strength, so that flat on flat compares as equal.
 _ZERO = 1e-5
 #: The most a pixel can score: both sigmoids at their right end.
 _BEST = 1 / (1 + math.exp(-5)) ** 2
+_BEST_ABF = 0.9994 * 0.9879 / (1 + math.exp(-22 * 0.2))
 
 
 @metric(
@@ -19,6 +21,7 @@ _BEST = 1 / (1 + math.exp(-5)) ** 2
     range=(0.0, _BEST),
     convention="mean of per-pixel ratios, steepness -10 and -20 (Liu's metricXydeas); the paper's Q_G, not Qabf",
     paper="Xydeas & Petrovic, Objective image fusion performance measure, Electronics Letters 36(4), 2000",
+    symmetric=False,
     equation=r"\frac{1}{HW}\sum_p \frac{Q^{AF}_p g^A_p + Q^{BF}_p g^B_p}{g^A_p + g^B_p}",
 )
 def q_g(context: Context) -> Tensor:
@@ -32,50 +35,86 @@ def q_g(context: Context) -> Tensor:
     Example:
         >>> from components.metrics import score
         >>> checks = (torch.arange(32) // 4 % 2).float().expand(1, 1, 32, 32)
-        >>> round(score(checks, checks, checks, ["q_g"])["q_g"].item(), 5)
+        >>> round(score(checks, checks, checks, metrics="q_g")["q_g"].item(), 5)
         0.98666
     """
     gx, gy = context.sobel
-    strength = (gx.square() + gy.square()).sqrt_()
+    strength = context.once(_sobel_strength)
     angle = torch.atan(gy / _nonzero(gx))
-    source = strength[:2]
+    source, floored = strength[:-1], _nonzero(strength[-1])
     # The published code floors the fused strength while it scores a, and keeps the floored one to score b.
-    fused = torch.stack((strength[2], _nonzero(strength[2])))
+    fused = torch.stack((strength[-1], *[floored] * (len(source) - 1)))
     weaker = source > fused
     source = _nonzero(source)
-    ratio = torch.where(weaker, fused / source, source / fused[1])
-    agreement = ((angle[:2] - angle[2]).abs_() - math.pi / 2).abs_() * (2 / math.pi)
+    ratio = torch.where(weaker, fused / source, source / floored)
+    agreement = ((angle[:-1] - angle[-1]).abs_() - math.pi / 2).abs_() * (2 / math.pi)
     quality = torch.sigmoid(10 * (ratio - 0.5)) * torch.sigmoid(20 * (agreement - 0.75))
     return ((quality * source).sum(0) / source.sum(0)).mean((-2, -1))
 
 
 @metric(
-    "SF",
-    range=(0.0, 255 * math.sqrt(2)),
-    convention="row and column means over their own number of differences, 0..255 (Tang, CDDFuse)",
-    paper="Eskicioglu & Fisher, Image quality measures and their performance, IEEE Trans. Commun. 43(12), 1995",
-    equation=r"\sqrt{\overline{(\partial_x F)^2} + \overline{(\partial_y F)^2}}",
+    "Qabf",
+    range=(0.0, _BEST_ABF),
+    convention="sum over sum, steepness -15 and -22, 0..255 (Hong's code: Tang, VIFB, MEFB, CDDFuse); not Q_G",
+    paper="Xydeas & Petrovic, Objective image fusion performance measure, Electronics Letters 36(4), 2000",
+    equation=r"\frac{\sum_p Q^{AF}_p g^A_p + Q^{BF}_p g^B_p}{\sum_p g^A_p + g^B_p}",
 )
-def sf(context: Context) -> Tensor:
-    """Spatial frequency of the fused image: root of the mean squared differences. Zero on a constant image."""
-    across, down = context.fused.diff(dim=-1), context.fused.diff(dim=-2)
-    return (across.square().mean((-2, -1)) + down.square().mean((-2, -1))).sqrt()
+def qabf(context: Context) -> Tensor:
+    r"""Gradient-based fusion quality, pixels weighted by the strength of the sources' edges.
+
+    :math:`Q = 0.9994 [1 + e^{-15(G - 0.5)}]^{-1} 0.9879 [1 + e^{-22(A - 0.8)}]^{-1}`. Kept from the published code:
+    where both strengths are equal the ratio G is the strength itself, not 1, which saturates the sigmoid wherever
+    there is an edge. Beyond the border the images count as black. NaN where all sources are black.
+
+    Example:
+        >>> from components.metrics import score
+        >>> checks = (torch.arange(32) // 4 % 2).float().expand(1, 1, 32, 32)
+        >>> round(score(checks, checks, checks, metrics="qabf")["qabf"].item(), 4)
+        0.9757
+    """
+    gx, gy = context.sobel
+    strength = context.once(_sobel_strength)
+    # The published kernels point left and down; only vertical edges, whose angle is always +90 degrees, show it.
+    angle = torch.where(gx == 0, math.pi / 2, torch.atan(-gy / gx))
+    source, fused = strength[:-1], strength[-1]
+    ratio = torch.where(source == fused, fused, torch.minimum(source, fused) / torch.maximum(source, fused))
+    agreement = 1 - (angle[:-1] - angle[-1]).abs_() / (math.pi / 2)
+    quality = torch.sigmoid(15 * (ratio - 0.5)) * torch.sigmoid(22 * (agreement - 0.8)) * (0.9994 * 0.9879)
+    return (quality * source).sum((0, -2, -1)) / source.sum((0, -2, -1))
 
 
 @metric(
-    "AG",
-    range=(0.0, math.inf),
-    convention="central differences, sum divided by (H-1)(W-1), 0..255 (Tang); CDDFuse divides by HW",
-    paper="Cui et al., Detail preserved fusion of visible and infrared images, Optics Communications 341, 2015",
-    equation=r"\frac{1}{(H-1)(W-1)}\sum_p \sqrt{\tfrac{1}{2}[(\partial_x F)^2 + (\partial_y F)^2]}",
+    "N^{AB/F}",
+    higher_is_better=False,
+    range=(0.0, 1.0),
+    convention="Shreyamsha Kumar's modification, 0..255; Tang's suite has passed sources and fused in the wrong order",
+    paper="Shreyamsha Kumar, Multifocus and multispectral image fusion based on pixel significance using discrete "
+    "cosine harmonic wavelet transform, Signal, Image and Video Processing 7, 2013",
+    equation=r"\frac{\sum_p [g^F > g^A, g^B] \sum_S (1 - Q^{SF}) w_S}{\sum_p \sum_S w_S}",
 )
-def ag(context: Context) -> Tensor:
-    """Average gradient of the fused image. Zero on a constant image; NaN where H or W is below 2."""
-    height, width = context.fused.shape[-2:]
-    if min(height, width) < 2:
-        return context.fused.new_full((len(context.fused),), math.nan)
-    dy, dx = torch.gradient(context.fused, dim=(-2, -1))
-    return ((dx.square() + dy.square()) / 2).sqrt().sum((-2, -1)) / ((height - 1) * (width - 1))
+def nabf(context: Context) -> Tensor:
+    """Fusion artefacts: edges of the fused image that are stronger than in every source and unlike them.
+
+    Zero where the fused image is constant. NaN where a side is below 2 pixels.
+    """
+    if min(context.fused.shape[-2:]) < 2:
+        return context.undefined
+    gx, gy = (slope.div_(8) for slope in sobel(F.pad(context.planes, (1, 1, 1, 1), mode="reflect")))
+    strength = (gx.square() + gy.square()).sqrt_()
+    angle = torch.where(strength == 0, 0.0, torch.atan(gx / gy))
+    source, fused = strength[:-1], strength[-1]
+    larger = torch.maximum(source, fused)
+    ratio = torch.minimum(source, fused) / torch.where(larger == 0, 1.0, larger)
+    agreement = ((angle[:-1] - angle[-1]).abs_() - math.pi / 2).abs_() * (2 / math.pi)
+    preserved = torch.sigmoid(19 * (ratio - 0.5)).mul_(0.9999) * torch.sigmoid(22 * (agreement - 0.5)).mul_(0.9995)
+    weight = torch.where(source >= 2, source.pow(1.5), 0.001)
+    added = fused > source.amax(0)
+    return (added * ((1 - preserved.sqrt_()) * weight).sum(0)).sum((-2, -1)) / weight.sum((0, -2, -1))
+
+
+def _sobel_strength(context: Context) -> Tensor:
+    gx, gy = context.sobel
+    return (gx.square() + gy.square()).sqrt_()
 
 
 def _nonzero(values: Tensor) -> Tensor:

@@ -29,15 +29,15 @@ def q_m(context: Context) -> Tensor:
     Example:
         >>> from components.metrics import score
         >>> checks = torch.tensor([[1.0, 0.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]]).repeat(4, 2)[None, None]
-        >>> score(checks, checks, checks, ["q_m"])["q_m"].item()
+        >>> score(checks, checks, checks, metrics="q_m")["q_m"].item()
         3.0
     """
     quality = torch.ones_like(context.fused[:, 0, 0])
     low = context.planes
     for exponent in _LEVEL_WEIGHTS:
         low, details = _haar(low)
-        weight = details[:, :2].square().sum(0)
-        likeness = torch.exp(-(details[:, :2] - details[:, 2:]).abs_()).sum(0)
+        weight = details[:, :-1].square().sum(0)
+        likeness = torch.exp(-(details[:, :-1] - details[:, -1:]).abs_()).sum(0)
         level = (likeness * weight).sum((0, -2, -1)) / weight.sum((0, -2, -1))
         quality = quality * level**exponent
     return quality

@@ -1,6 +1,7 @@
 """Metrics on phase congruency."""
 
 import math
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -36,17 +37,18 @@ def q_p(context: Context) -> Tensor:
     Example:
         >>> from components.metrics import score
         >>> checks = (torch.arange(48) // 8 % 2).float().expand(1, 1, 48, 48)
-        >>> round(score(checks, checks, checks, ["q_p"])["q_p"].item(), 1)
+        >>> round(score(checks, checks, checks, metrics="q_p")["q_p"].item(), 1)
         0.7
     """
-    maps = torch.stack(phase_congruency(context.planes.flatten(0, 1))).unflatten(1, (3, -1))
-    strongest = torch.where(maps[0, 0] > maps[0, 1], maps[:, 0], maps[:, 1])
-    sources = torch.stack((maps[:, 0], maps[:, 1], strongest), dim=1)
+    maps = torch.stack(phase_congruency(context.planes.flatten(0, 1))).unflatten(1, context.planes.shape[:2])
+    *separate, fused_maps = maps.unbind(1)
+    strongest = reduce(lambda one, other: torch.where(one[0] > other[0], one, other), separate)
+    sources = torch.stack((*separate, strongest), dim=1)
     features = sources[0] > _FEATURE
     quality = torch.ones_like(context.fused[:, 0, 0])
-    for source, fused in zip(sources, maps[:, 2], strict=True):
+    for source, fused in zip(sources, fused_maps, strict=True):
         likeness = _local_correlation(source * features, fused) * features
-        quality = quality * likeness.amax(0).sum((-2, -1)) / features[2].sum((-2, -1))
+        quality = quality * likeness.amax(0).sum((-2, -1)) / features[-1].sum((-2, -1))
     blank = context.fused.amax((-2, -1)) == context.fused.amin((-2, -1))
     return torch.where(blank, math.nan, quality)
 

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -34,6 +34,8 @@ class Metric:
         function: context of a batch of size B -> float64 values of shape (B,).
         needs_reference: compares with a ground-truth fused image, not with the sources.
         colour: which planes the metric reads.
+        sources: ``pair`` where the definition is for exactly two sources, ``many`` where any number will do.
+        symmetric: the order of the sources does not matter.
     """
 
     name: str
@@ -46,6 +48,13 @@ class Metric:
     function: MetricFunction = field(repr=False)
     needs_reference: bool = False
     colour: Literal["gray", "rgb"] = "gray"
+    sources: Literal["pair", "many"] = "many"
+    symmetric: bool = True
+
+    @property
+    def family(self) -> str:
+        """The module of ``components.metrics`` that holds the metric, e.g. ``gradient``."""
+        return self.function.__module__.rpartition(".")[2]
 
     @property
     def arrow(self) -> str:
@@ -63,6 +72,8 @@ def metric(
     higher_is_better: bool = True,
     needs_reference: bool = False,
     colour: Literal["gray", "rgb"] = "gray",
+    sources: Literal["pair", "many"] = "many",
+    symmetric: bool = True,
 ) -> Callable[[MetricFunction], MetricFunction]:
     """Register the decorated function under its own name; the arguments are those of :class:`Metric`.
 
@@ -75,7 +86,18 @@ def metric(
         if name in _METRICS:
             raise ValueError(f"metric {name!r} is registered twice; give the variant a name of its own")
         _METRICS[name] = Metric(
-            name, symbol, higher_is_better, range, convention, paper, equation, function, needs_reference, colour
+            name=name,
+            symbol=symbol,
+            higher_is_better=higher_is_better,
+            range=range,
+            convention=convention,
+            paper=paper,
+            equation=equation,
+            function=function,
+            needs_reference=needs_reference,
+            colour=colour,
+            sources=sources,
+            symmetric=symmetric,
         )
         return function
 
@@ -97,6 +119,44 @@ def get_metric(name: str) -> Metric:
     nearest = difflib.get_close_matches(str(name).lower(), _METRICS, n=1)
     advice = f"did you mean {nearest[0]!r}?" if nearest else f"choose from {', '.join(list_metrics())}"
     raise UserError(f"unknown metric {name!r}: {advice}")
+
+
+def select_metrics(metrics: str | Iterable[str], *, sources: int = 2, reference: bool = False) -> list[Metric]:
+    """The metrics that names stand for, without repetition, in the order given.
+
+    Args:
+        metrics: names, or one string of names separated by commas. ``paper`` stands for the six of the paper's tables,
+            ``all`` for every metric that is defined for these sources and needs nothing that is not there.
+        sources: how many sources each fused image has.
+        reference: whether there is a ground-truth fused image.
+
+    Raises:
+        UserError: an unknown name; a metric of pairs for another number of sources; a missing reference.
+
+    Example:
+        >>> [entry.name for entry in select_metrics("sd, paper")]
+        ['sd', 'q_g', 'q_m', 'q_p', 'mi', 'vif_sum']
+    """
+    given = [name.strip() for name in metrics.split(",")] if isinstance(metrics, str) else metrics
+    chosen: dict[str, Metric] = {}
+    for name in given:
+        if name == "all":
+            every = map(get_metric, list_metrics())
+            chosen |= {entry.name: entry for entry in every if not _obstacle(entry, sources, reference)}
+            continue
+        for entry in map(get_metric, PAPER if name == "paper" else (name,)):
+            if obstacle := _obstacle(entry, sources, reference):
+                raise UserError(f"metric {entry.name!r} {obstacle}")
+            chosen[entry.name] = entry
+    return list(chosen.values())
+
+
+def _obstacle(entry: Metric, sources: int, reference: bool) -> str | None:
+    if entry.sources == "pair" and sources != 2:
+        return f"is defined for two sources, not {sources}: leave it out"
+    if entry.needs_reference and not reference:
+        return "compares with a ground-truth image: give a reference or leave it out"
+    return None
 
 
 def list_metrics() -> list[str]:

@@ -6,12 +6,19 @@ import torch
 from torch import Tensor
 
 from components.metrics.context import Context
-from components.metrics.registry import PAPER, get_metric
+from components.metrics.registry import PAPER, select_metrics
 
 
 @torch.no_grad()
-def score(fused: Tensor, a: Tensor, b: Tensor, metrics: Iterable[str] = PAPER) -> dict[str, Tensor]:
-    """Score fused images against their two sources.
+def score(
+    fused: Tensor,
+    a: Tensor,
+    b: Tensor,
+    *more: Tensor,
+    metrics: str | Iterable[str] = PAPER,
+    reference: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Score fused images against their sources, and against the true fused image where there is one.
 
     The metrics are defined on the 8-bit image that is saved to disk, so the inputs are first rounded to grey levels
     0..255. Intermediates (gradients, histograms, ...) are computed once and shared by the metrics of one call.
@@ -20,25 +27,31 @@ def score(fused: Tensor, a: Tensor, b: Tensor, metrics: Iterable[str] = PAPER) -
         fused: (B, 1, H, W), floating point, in [0, 1].
         a: first source, same shape and range; `ir`, `ct|pet|spect`, `near` or `under`.
         b: second source, same shape and range; `vis`, `mri`, `far` or `over`.
-        metrics: names from :func:`components.metrics.list_metrics`.
+        more: further sources, same shape and range, for the metrics whose ``sources`` are ``many``.
+        metrics: names from :func:`components.metrics.list_metrics`; ``paper`` for the six of the paper's tables,
+            ``all`` for every metric that these inputs allow.
+        reference: true fused images, same shape and range.
 
     Returns:
         One float64 tensor (B,) per name, in the order asked for. A value is NaN where the metric is undefined on an
         image, for the reason given in the metric's own docstring.
 
     Raises:
-        UserError: a metric's name is unknown.
-        ValueError: shapes differ or are not (B, 1, H, W), or values are not floats in [0, 1] (NaN included).
+        UserError: a metric's name is unknown, or the metric needs two sources or a reference and has not got them.
+        ValueError: shapes differ or are not (B, 1, H, W), or values are not floats in [0, 1], or are NaN.
 
     Example:
         >>> ramp = torch.linspace(0, 1, 64 * 64).view(1, 1, 64, 64)
-        >>> {name: round(value.item(), 3) for name, value in score(ramp, ramp, ramp, ("q_g", "sd", "vif_sum")).items()}
+        >>> result = score(ramp, ramp, ramp, metrics="q_g, sd, vif_sum")
+        >>> {name: round(value.item(), 3) for name, value in result.items()}
         {'q_g': 0.987, 'sd': 73.632, 'vif_sum': 2.0}
     """
-    chosen = [get_metric(name) for name in metrics]
-    images = {"a": a, "b": b, "fused": fused}
-    _check_shapes(images)
-    context = Context(torch.stack([_grey_levels(image, name) for name, image in images.items()]))
+    chosen = select_metrics(metrics, sources=2 + len(more), reference=reference is not None)
+    images = {"a": a, "b": b} | {f"source {number}": image for number, image in enumerate(more, start=3)}
+    images["fused"] = fused
+    _check_shapes(images if reference is None else images | {"reference": reference})
+    planes = torch.stack([_grey_levels(image, name) for name, image in images.items()])
+    context = Context(planes, None if reference is None else _grey_levels(reference, "reference"))
     return {entry.name: entry.function(context) for entry in chosen}
 
 
@@ -59,6 +72,8 @@ def _grey_levels(image: Tensor, name: str) -> Tensor:
     low, high = (bound.item() for bound in levels.aminmax())
     # Negated so that NaN, which compares false with everything, is refused too.
     if not (low >= 0 and high <= 255):
+        if count := int(image.isnan().sum()):
+            raise ValueError(f"{name} has {count} NaN pixels; mend the image or leave it out")
         low, high = (bound.item() for bound in image.aminmax())
-        raise ValueError(f"{name} has values from {low:g} to {high:g}; expected [0, 1] without NaN")
+        raise ValueError(f"{name} has values from {low:g} to {high:g}; expected [0, 1]")
     return levels

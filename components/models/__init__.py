@@ -57,18 +57,19 @@ def load(name: str | Path, task: str | None = None, *, device: str = "cpu") -> "
 
     Args:
         name: from :func:`list_methods`, or the ``.safetensors`` file of a trained fusion network.
-        task: whose network ``sigfusion`` is, ``data/finetune/<task>/model.safetensors``; ``vif`` if not said.
+        task: whose network it is where each task has its own: ``sigfusion``'s lies in ``data/finetune/<task>``, those
+            published by others are imported by ``sigforge weights import``. If not said, the first the method serves.
         device: where a learned network runs; classical methods run where their images are.
 
     Raises:
         UserError: no such method, or no such model file; one line says how to get it.
     """
-    learned = name in _learned()
-    if not learned and Path(name).suffix != MODEL_SUFFIX:
-        return get_method(str(name))
+    if Path(name).suffix != MODEL_SUFFIX and name != OURS:
+        method = get_method(str(name))
+        return _with_weights(method, task, device) if method.kind == "learned" else method
     from components.models.fusion import load_fusion
 
-    path = trained_model(task or "vif") if learned else Path(name)
+    path = trained_model(task or "vif") if name == OURS else Path(name)
     net = load_fusion(path).to(device)
     return replace(get_method(OURS), name=str(name), function=lambda sources: net.fuse(*sources))
 
@@ -89,6 +90,7 @@ def trained_model(task: str) -> Path:
 def _learned() -> dict[str, "FusionMethod"]:
     from components.baselines import FusionMethod
     from components.manifest import TASKS
+    from components.models.zoo import get_published, list_published
 
     sigfusion = FusionMethod(
         OURS,
@@ -101,7 +103,13 @@ def _learned() -> dict[str, "FusionMethod"]:
         equation="F = SigFormer^-1(W * [subbands of A, subbands of B])",
         notes="trained per task on synthetic pairs, then fine-tuned on real ones",
     )
-    return {sigfusion.name: sigfusion}
+    return {sigfusion.name: sigfusion, **{name: get_published(name) for name in list_published()}}
+
+
+def _with_weights(method: "FusionMethod", task: str | None, device: str) -> "FusionMethod":
+    from components.models.checkpoints import load_published
+
+    return load_published(method, task, device=device)
 
 
 def _needs_weights(sources: object) -> None:

@@ -15,6 +15,31 @@ from components.models.weights import load_model
 KIND = "fusion"
 
 
+class Merge(nn.Module):
+    """Subbands of all sources, concatenated along channels, to one set: a 1x1 convolution and a perceptron beside it.
+
+    Starts as the mean. A sum of linear maps cannot take the stronger of two coefficients; the perceptron, which sees those
+    of all sources at one place, can.
+    """
+
+    def __init__(self, convolution: type[nn.Conv1d] | type[nn.Conv2d], channels: int, sources: int) -> None:
+        super().__init__()
+        together = sources * channels
+        self.mean = convolution(together, channels, 1)
+        self.choose = nn.Sequential(
+            convolution(together, 2 * together, 1, bias=False), nn.GELU(), convolution(2 * together, channels, 1, bias=False)
+        )
+        with torch.no_grad():
+            self.mean.weight.zero_()
+            self.mean.bias.zero_()
+            self.choose[-1].weight.zero_()
+            for source in range(sources):
+                self.mean.weight[range(channels), range(source * channels, (source + 1) * channels)] = 1 / sources
+
+    def forward(self, stacked: Tensor) -> Tensor:
+        return self.mean(stacked) + self.choose(stacked)
+
+
 class FusionNet(nn.Module):
     """Fuses registered luma planes; starts out averaging the subbands of its sources.
 
@@ -28,12 +53,9 @@ class FusionNet(nn.Module):
         super().__init__()
         config: SigFormerConfig = sigformer.config
         self.sigformer = sigformer
-        self.merge_low = _averaging(nn.Conv2d(sources * config.width, config.width, 1), sources)
+        self.merge_low = Merge(nn.Conv2d, config.width, sources)
         self.merge_high = nn.ModuleDict(
-            {
-                name: _averaging(nn.Conv1d(sources * config.signals, config.signals, 1), sources)
-                for name in config.subbands[1:]
-            }
+            {name: Merge(nn.Conv1d, config.signals, sources) for name in config.subbands[1:]}
         )
 
     def forward(self, sources: Tensor) -> Tensor:
@@ -68,14 +90,3 @@ def load_fusion(path: Path) -> FusionNet:
         UserError: no such file, not a fusion network, or one of another version.
     """
     return load_model(path, lambda config: FusionNet(SigFormer(SigFormerConfig.model_validate(config["sigformer"]))), kind=KIND)
-
-
-def _averaging(layer: nn.Conv1d | nn.Conv2d, sources: int) -> nn.Module:
-    """Set a 1x1 convolution on n concatenated sources to their mean."""
-    channels = layer.out_channels
-    with torch.no_grad():
-        layer.weight.zero_()
-        layer.bias.zero_()
-        for source in range(sources):
-            layer.weight[range(channels), range(source * channels, (source + 1) * channels)] = 1 / sources
-    return layer

@@ -4,10 +4,14 @@ Wang et al., "SigFusion", AAAI 2026, Eq. (5); the paper's appendix with the laye
 the sliding form of the MLP are ours (``docs/decisions.md``). Every modulator starts as the identity.
 """
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 from components.models.blocks import Attention, Mlp
 from components.models.sigformer import SigFormerConfig, Subbands
+
+Modulated = Literal["all", "none", "no_high", "no_low"]
 
 
 class LowModulator(nn.Module):
@@ -16,7 +20,7 @@ class LowModulator(nn.Module):
     def __init__(self, width: int, heads: int, layers: int = 2) -> None:
         super().__init__()
         self.layers = nn.Sequential(*(nn.Sequential(Attention(width, heads), Mlp(width)) for _ in range(layers)))
-        self.project = _zero(nn.Conv2d(width, width, 1))
+        self.project = _zero(nn.Conv2d(width, width, 1, bias=False))
 
     def forward(self, low: Tensor) -> Tensor:
         return low + self.project(self.layers(low))
@@ -49,21 +53,21 @@ class HighModulator(nn.Module):
 
 
 class SignalModulator(nn.Module):
-    """All modulators of one modality: named subbands in, modulated subbands out (Eq. 5)."""
+    """All modulators of one modality: named subbands in, modulated subbands out (Eq. 5).
 
-    def __init__(self, config: SigFormerConfig) -> None:
+    Args:
+        sm: which subbands have one; the others pass unchanged (the paper's ablations).
+    """
+
+    def __init__(self, config: SigFormerConfig, sm: Modulated = "all") -> None:
         super().__init__()
-        self.modulators = nn.ModuleDict(
-            {
-                name: LowModulator(config.width, config.heads)
-                if name.startswith("L")
-                else HighModulator(config.signals)
-                for name in config.subbands
-            }
-        )
+        low, high = sm in ("all", "no_high"), sm in ("all", "no_low")
+        made = {config.subbands[0]: LowModulator(config.width, config.heads)} if low else {}
+        made |= {name: HighModulator(config.signals) for name in config.subbands[1:]} if high else {}
+        self.modulators = nn.ModuleDict(made)
 
     def forward(self, parts: Subbands) -> Subbands:
-        return parts.map(lambda name, values: self.modulators[name](values))
+        return parts.map(lambda name, values: self.modulators[name](values) if name in self.modulators else values)
 
 
 def _zero(layer: nn.Conv2d | nn.Conv1d) -> nn.Module:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from components.models.modulator import SignalModulator
+from components.models.modulator import Modulated, SignalModulator
 from components.models.sigformer import SigFormer, SigFormerConfig, Subbands
 from components.models.weights import load_model
 
@@ -34,19 +34,37 @@ class Plgn(nn.Module):
     Args:
         sigformer: pretrained by Eq. (15); its weights stay as they are.
         channels: names of what is modulated: a modality (``ir``: its luma) or modality and plane (``pet_cb``).
+        sm: which subbands are modulated at all.
     """
 
-    def __init__(self, sigformer: SigFormer, channels: tuple[str, ...]) -> None:
+    def __init__(self, sigformer: SigFormer, channels: tuple[str, ...], sm: Modulated = "all") -> None:
         super().__init__()
         self.sigformer = sigformer.requires_grad_(False)
-        self.modulators = nn.ModuleDict({name: SignalModulator(sigformer.config) for name in channels})
+        self.sm = sm
+        self.modulators = nn.ModuleDict({name: SignalModulator(sigformer.config, sm) for name in channels})
+
+    def add_channel(self, name: str) -> None:
+        """Modulators for another modality, as yet the identity; those of the others stay as they are.
+
+        Raises:
+            ValueError: it is there already.
+        """
+        if name in self.modulators:
+            raise ValueError(f"channel '{name}' is there already; give the new one another name")
+        self.modulators[name] = SignalModulator(self.sigformer.config, self.sm)
 
     def forward(self, plane: Tensor, channel: str) -> Tensor:
         """(B, 1, H, W) in [0, 1] to the modulated plane, unclamped (Eq. 6)."""
         return self.sigformer.reconstruct(self.modulate(self.sigformer.decompose(plane), channel))
 
     def modulate(self, parts: Subbands, channel: str) -> Subbands:
-        """Eq. (5) with the modulators of one channel."""
+        """Eq. (5) with the modulators of one channel.
+
+        Raises:
+            ValueError: there are none of that name.
+        """
+        if channel not in self.modulators:
+            raise ValueError(f"channel '{channel}' was never trained; this PLGN has {', '.join(self.modulators)}")
         return self.modulators[channel](parts)
 
     def loss(self, fused: Tensor, target: Tensor, channel: str) -> PlgnLoss:
@@ -76,7 +94,8 @@ def load_plgn(path: Path) -> Plgn:
     """
 
     def build(config: dict) -> Plgn:
-        return Plgn(SigFormer(SigFormerConfig.model_validate(config["sigformer"])), tuple(config["channels"]))
+        sigformer = SigFormer(SigFormerConfig.model_validate(config["sigformer"]))
+        return Plgn(sigformer, tuple(config["channels"]), config.get("sm", "all"))
 
     return load_model(path, build, kind=KIND)
 

@@ -13,10 +13,22 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from components.models.blocks import Attention, Mlp, PatchesToImage, ToMap, ToSignals, skip
+from components.models.blocks import (
+    Attention,
+    Convolution,
+    Embedding,
+    Layout,
+    Mlp,
+    PatchesToImage,
+    ToMap,
+    ToSignals,
+    skip,
+)
+from components.models.lapped import cosine_basis, lapped_basis, square_basis
+from components.models.transform import Signal, analyse, synthesise
 from components.models.weights import load_weights
 from components.signal import boundaries as cuts
-from components.signal.ewt import Ewt, Rule, ewt, iewt, mean_magnitude
+from components.signal.ewt import Rule, mean_magnitude
 from components.signal.scan import Scan
 
 KIND = "sigformer"
@@ -36,14 +48,32 @@ class SigFormerConfig(BaseModel):
     pools: tuple[int, ...] = Field((1, 1), min_length=1, description="down-sampling before flattening, per submodule")
     bands: int = Field(3, ge=2, description="subbands per wavelet split: one low, the rest high")
     boundaries: Rule = Field("line", description="where spectra are cut")
-    scan: Scan = Field("alternate", description="order in which maps are flattened")
+    scan: Literal["levels", "channels", "rows"] = Field(
+        "levels", description="who reads columns instead of rows: every second submodule, that and every second channel, or nobody"
+    )
     skip: Literal["full", "pooled", "none"] = Field("none", description="what Eq. 11 adds to the low subband")
+    embedding: Literal["lapped", "patch"] = Field("lapped", description="windows that overlap by half, or patches")
+    carrier: bool = Field(True, description="detail channels change sign from token to token before flattening")
+    signal: Signal = Field("ewt", description="how signals split; dwt and none are the paper's ablations")
+    backbone: Literal["transformer", "cnn"] = Field("transformer", description="cnn is the paper's ablation")
 
     @model_validator(mode="after")
     def _divides(self) -> "SigFormerConfig":
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        if self.embedding == "lapped" and self.patch % 2:
+            raise ValueError(f"patch {self.patch} is odd; a lapped embedding needs an even one")
         return self
+
+    @property
+    def window(self) -> int:
+        """Side of the windows that tokens see, pixels."""
+        return 2 * self.patch if self.embedding == "lapped" else self.patch
+
+    def layout(self, level: int) -> Layout:
+        """How maps become signals in submodule ``level``, counted from 0."""
+        order: Scan = "alternate" if self.scan == "channels" else "rows"
+        return Layout(order, self.carrier, turned=self.scan != "rows" and level % 2 == 1)
 
     @property
     def levels(self) -> int:
@@ -109,12 +139,12 @@ class Subbands:
 class DecomposerLevel(nn.Module):
     """One decomposition submodule, Eqs. (8)-(13)."""
 
-    def __init__(self, config: SigFormerConfig, pool: int) -> None:
+    def __init__(self, config: SigFormerConfig, level: int) -> None:
         super().__init__()
         self.config = config
-        self.attention = Attention(config.width, config.heads)
-        self.to_signals = ToSignals(config.width, config.signals, pool, config.scan)
-        self.to_map = ToMap(config.width, config.signals, pool, config.scan)
+        self.attention = _backbone(config)
+        self.to_signals = ToSignals(config.width, config.signals, config.pools[level], config.layout(level))
+        self.to_map = ToMap(config.width, config.signals, config.pools[level], config.layout(level))
         self.mlp = Mlp(config.width)
 
     def forward(self, x: Tensor, sources: int, boundaries: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -124,9 +154,9 @@ class DecomposerLevel(nn.Module):
         signals = self.to_signals(x).float()
         if boundaries is None:
             boundaries = self._shared_boundaries(signals, sources)
-        parts = ewt(signals, self.config.bands, boundaries=boundaries[:, None, :])
-        low = self.to_map(parts.subbands[..., 0, :], x.shape[-2:]) + skip(x, self.config.skip)
-        return self.mlp(low), parts.subbands[..., 1:, :], boundaries
+        subbands = analyse(signals, self.config.signal, self.config.bands, boundaries)
+        low = self.to_map(subbands[..., 0, :], x.shape[-2:]) + skip(x, self.config.skip)
+        return self.mlp(low), subbands[..., 1:, :], boundaries
 
     def _shared_boundaries(self, signals: Tensor, sources: int) -> Tensor:
         """One bank per image, shared by its channels and by all sources of a pair: (sources*B, bands-1)."""
@@ -141,19 +171,19 @@ class DecomposerLevel(nn.Module):
 class ReconstructorLevel(nn.Module):
     """The mirror of a submodule, Eq. (14): MLP, synthesis with the stored bank, attention."""
 
-    def __init__(self, config: SigFormerConfig, pool: int) -> None:
+    def __init__(self, config: SigFormerConfig, level: int) -> None:
         super().__init__()
-        self.skip = config.skip
+        self.config = config
         self.mlp = Mlp(config.width)
-        self.to_signals = ToSignals(config.width, config.signals, pool, config.scan)
-        self.to_map = ToMap(config.width, config.signals, pool, config.scan)
-        self.attention = Attention(config.width, config.heads)
+        self.to_signals = ToSignals(config.width, config.signals, config.pools[level], config.layout(level))
+        self.to_map = ToMap(config.width, config.signals, config.pools[level], config.layout(level))
+        self.attention = _backbone(config)
 
     def forward(self, low: Tensor, high: Tensor, boundaries: Tensor) -> Tensor:
         low = self.mlp(low)
         signals = self.to_signals(low).float()
-        whole = iewt(Ewt(torch.cat([signals[..., None, :], high], dim=-2), boundaries[:, None, :]))
-        return self.attention(self.to_map(whole, low.shape[-2:]) + skip(low, self.skip))
+        whole = synthesise(torch.cat([signals[..., None, :], high], dim=-2), self.config.signal, boundaries)
+        return self.attention(self.to_map(whole, low.shape[-2:]) + skip(low, self.config.skip))
 
 
 class SigFormer(nn.Module):
@@ -169,10 +199,11 @@ class SigFormer(nn.Module):
     def __init__(self, config: SigFormerConfig) -> None:
         super().__init__()
         self.config = config
-        self.embed = nn.Conv2d(1, config.width, config.patch, stride=config.patch)
-        self.decomposer = nn.ModuleList(DecomposerLevel(config, pool) for pool in config.pools)
-        self.reconstructor = nn.ModuleList(ReconstructorLevel(config, pool) for pool in config.pools)
-        self.to_image = PatchesToImage(config.width, config.patch)
+        sizes = (config.width, config.patch, config.window, max(config.pools))
+        self.embed = Embedding(*sizes)
+        self.decomposer = nn.ModuleList(DecomposerLevel(config, level) for level in range(config.levels))
+        self.reconstructor = nn.ModuleList(ReconstructorLevel(config, level) for level in range(config.levels))
+        self.to_image = PatchesToImage(*sizes)
         start_isometric(self)
 
     def decompose(self, plane: Tensor, boundaries: tuple[Tensor, ...] | None = None) -> Subbands:
@@ -181,14 +212,29 @@ class SigFormer(nn.Module):
         Args:
             plane: the image plane.
             boundaries: of another decomposition, to make the two comparable band by band (PLGN's targets).
+
+        Raises:
+            ValueError: not such a plane, or smaller than ``config.minimum_side``; says what would work.
         """
+        self._check(plane)
         return self._decompose(plane, 1, boundaries)
 
     def decompose_together(self, planes: Tensor) -> tuple[Subbands, ...]:
         """Sources (n, B, 1, H, W) to n subband sets that share one wavelet bank per image and submodule."""
+        self._check(planes[0])
         joint = self._decompose(planes.flatten(0, 1), len(planes), None)
         size = planes.shape[1]
         return tuple(_slice(joint, slice(k * size, (k + 1) * size)) for k in range(len(planes)))
+
+    def _check(self, plane: Tensor) -> None:
+        config, shape = self.config, tuple(plane.shape)
+        if len(shape) != 4 or shape[1] != 1 or not plane.is_floating_point():
+            raise ValueError(f"SigFormer takes float planes (B, 1, H, W), got {plane.dtype} of shape {shape}")
+        if min(shape[2:]) < config.minimum_side or any(side % config.multiple for side in shape[2:]):
+            raise ValueError(
+                f"image of {shape[2]}x{shape[3]}: sides must be multiples of {config.multiple}, at least "
+                f"{config.minimum_side}; components.models.tiling.run_padded pads and crops back"
+            )
 
     def _decompose(self, plane: Tensor, sources: int, boundaries: tuple[Tensor, ...] | None) -> Subbands:
         x = self.embed(plane - 0.5)
@@ -214,28 +260,23 @@ class SigFormer(nn.Module):
 
 
 def start_isometric(model: SigFormer) -> None:
-    """Start as a lossless chain: the patch embedding is a cosine basis, 1x1 convolutions select and give back its
+    """Start as a lossless chain: the embedding is an orthonormal basis, 1x1 convolutions select and give back its
     coefficients, attention and MLPs add nothing yet.
 
     Without a skip and without pooling the subbands then carry the whole image before the first training step.
     """
     config = model.config
-    pixels = config.patch**2
-    index = torch.arange(config.patch)
-    basis = torch.cos(torch.pi / config.patch * (index + 0.5) * index[:, None]) * (2 / config.patch) ** 0.5
-    basis[0] /= 2**0.5
-    patches = torch.einsum("uy,vx->uvyx", basis, basis).reshape(pixels, config.patch, config.patch)
-    kept = min(pixels, config.signals, config.width)
+    rows = lapped_basis(config.patch) if config.embedding == "lapped" else cosine_basis(config.patch)
+    kept = min(config.patch**2, config.signals, config.width)
+    functions = torch.from_numpy(square_basis(rows)[:kept]).float()
     with torch.no_grad():
-        model.embed.weight[:kept, 0] = patches[:kept]
-        model.embed.bias.zero_()
+        model.embed.tokens.weight[:kept, 0] = functions
         model.to_image.pixels.weight.zero_()
         model.to_image.pixels.bias.zero_()
-        model.to_image.pixels.weight[:, :kept, 0, 0] = patches[:kept].flatten(1).T
+        model.to_image.pixels.weight[:kept, 0] = functions
         for level in (*model.decomposer, *model.reconstructor):
             for branch in (level.attention.project, level.mlp.down, level.to_signals.mix, level.to_map.mix):
                 branch.weight.zero_()
-                branch.bias.zero_()
             diagonal = range(kept)
             level.to_signals.mix.weight[diagonal, diagonal] = 1.0
             level.to_map.mix.weight[diagonal, diagonal] = 1.0
@@ -256,3 +297,7 @@ def _slice(parts: Subbands, rows: slice) -> Subbands:
     return Subbands(
         parts.low[rows], tuple(h[rows] for h in parts.high), tuple(b[rows] for b in parts.boundaries)
     )
+
+
+def _backbone(config: SigFormerConfig) -> nn.Module:
+    return Attention(config.width, config.heads) if config.backbone == "transformer" else Convolution(config.width)

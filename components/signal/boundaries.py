@@ -56,6 +56,8 @@ def line_boundaries(magnitude: Tensor, bands: int, *, lowest: float = math.pi / 
     """
     length = magnitude.shape[-1] - 1
     line = max(1, round(2 * math.sqrt(length)))
+    # Running sums in single precision would lose the weak high frequencies.
+    magnitude = magnitude.double()
     whitened = _remove_power_law(_moving_average(magnitude, line + 1))
     whitened = whitened.masked_fill(_grid(magnitude) <= lowest, -math.inf)
     maxima, found = largest_maxima(whitened, bands - 1, separation=line)
@@ -78,17 +80,29 @@ def largest_maxima(magnitude: Tensor, count: int, *, separation: int = 1) -> tup
         frequencies (..., count) in radians with missing ones at pi, and how many were found (...).
     """
     left, centre, right = magnitude[..., :-2], magnitude[..., 1:-1], magnitude[..., 2:]
-    peak = (centre > left) & (centre >= right)
-    height = torch.full_like(magnitude, -math.inf)
-    height[..., 1:-1] = centre.masked_fill(~peak, -math.inf)
-    index = torch.arange(magnitude.shape[-1], device=magnitude.device)
-    grid, chosen = _grid(magnitude), []
+    heights = torch.where((centre > left) & (centre >= right), centre, -math.inf)
+    value, at = _spaced_top(heights, count, separation) if separation > 1 else _top(heights, count)
+    length = magnitude.shape[-1] - 1
+    frequencies = torch.where(value > -math.inf, (at + 1) * (math.pi / length), math.pi).double().sort(-1).values
+    return frequencies, (value > -math.inf).sum(-1)
+
+
+def _top(heights: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The ``count`` largest entries and where they are; short rows are filled up with -inf."""
+    missing = max(0, count - heights.shape[-1])
+    return torch.nn.functional.pad(heights, (0, missing), value=-math.inf).topk(count, dim=-1)
+
+
+def _spaced_top(heights: Tensor, count: int, separation: int) -> tuple[Tensor, Tensor]:
+    """The same, each at least ``separation`` entries from the greater ones."""
+    index = torch.arange(heights.shape[-1], device=heights.device)
+    values, places = [], []
     for _ in range(count):
-        value, at = height.max(-1)
-        chosen.append(torch.where(value > -math.inf, grid[at], math.pi))
-        height = height.masked_fill((index - at[..., None]).abs() < separation, -math.inf)
-    frequencies = torch.stack(chosen, dim=-1).sort(-1).values
-    return frequencies, (frequencies < math.pi).sum(-1)
+        value, at = heights.max(-1)
+        heights = heights.masked_fill((index - at[..., None]).abs() < separation, -math.inf)
+        values.append(value)
+        places.append(at)
+    return torch.stack(values, dim=-1), torch.stack(places, dim=-1)
 
 
 def complete(boundaries: Tensor, found: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ a discrete grid), and signals are extended evenly to 2L, so that cropping to L l
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -23,10 +23,10 @@ from components.signal.boundaries import (
     lowest_minimum_boundaries,
     midpoint_boundaries,
 )
+from components.signal.checks import check_boundaries, check_finite, check_signal
+from components.signal.cosine import fold, folded_bins, magnitude, unfold
 
 Rule = Literal["midpoint", "lowest_minimum", "line", "fixed"]
-
-MINIMUM_LENGTH = 8
 
 _RULES: dict[str, Callable[[Tensor, int], Tensor]] = {
     "midpoint": midpoint_boundaries,
@@ -36,6 +36,19 @@ _RULES: dict[str, Callable[[Tensor, int], Tensor]] = {
 }
 
 
+CACHED = 2**15
+"""Numbers per block of the filter bank."""
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Filters in the order of :mod:`components.signal.cosine`, with what they were made for."""
+
+    filters: Tensor
+    boundaries: Tensor
+    length: int
+
+
 @dataclass(frozen=True)
 class Ewt:
     """An analysed signal.
@@ -43,27 +56,41 @@ class Ewt:
     Attributes:
         subbands: (..., N, L), lowest band first.
         boundaries: (..., N-1) in radians, broadcastable against the batch dimensions of ``subbands``.
+        bank: the filters that :func:`ewt` used, to spare :func:`iewt` making them again; may be left out.
     """
 
     subbands: Tensor
     boundaries: Tensor
+    bank: Bank | None = field(default=None, repr=False, compare=False)
 
 
-def ewt(signal: Tensor, bands: int = 3, *, rule: Rule = "midpoint", boundaries: Tensor | None = None) -> Ewt:
+def ewt(
+    signal: Tensor,
+    bands: int = 3,
+    *,
+    rule: Rule = "midpoint",
+    boundaries: Tensor | None = None,
+    shared: int | tuple[int, ...] = (),
+    check: bool = True,
+) -> Ewt:
     """Split signals into ``bands`` empirical wavelet subbands.
 
     Args:
-        signal: (..., L) real, L >= 8, float32 or float64.
+        signal: (..., L) real, L >= 8 and L >= bands, float32 or float64.
         bands: N >= 2.
-        rule: how each signal's own spectrum gives the boundaries.
+        rule: how a spectrum gives the boundaries.
         boundaries: (..., N-1) in radians; given, nothing is detected. Broadcast against the batch of ``signal``, so
             one bank can serve many signals.
+        shared: batch dimensions of ``signal`` whose signals share one bank, cut from their :func:`mean_magnitude`; by
+            default every signal has its own.
+        check: whether values of signal and boundaries are checked, at the price of two synchronisations on CUDA.
 
     Returns:
         the subbands and their boundaries; gradients flow to ``signal``, not through the boundaries.
 
     Raises:
-        ValueError: a signal shorter than 8 samples, fewer than 2 bands, boundaries that are not increasing in (0, pi).
+        ValueError: a signal that is too short, not real floating-point or not finite, fewer than 2 bands, an unknown
+            rule, boundaries that are not increasing in (0, pi).
 
     Example:
         >>> x = torch.linspace(0, 1, 64, dtype=torch.float64).sin()
@@ -71,34 +98,51 @@ def ewt(signal: Tensor, bands: int = 3, *, rule: Rule = "midpoint", boundaries: 
         >>> parts.subbands.shape, bool((iewt(parts) - x).abs().max() < 1e-12)
         (torch.Size([3, 64]), True)
     """
-    _check(signal, bands)
-    spectrum = _spectrum(signal)
+    check_signal(signal, bands)
+    if rule not in _RULES:
+        raise ValueError(f"rule {rule!r} is unknown; one of {', '.join(_RULES)}")
+    if signal.dim() - 1 in {d % signal.dim() for d in ((shared,) if isinstance(shared, int) else shared)}:
+        raise ValueError(f"shared names batch dimensions, not the last one: got {shared!r}")
+    folded = fold(signal)
+    if check:
+        check_finite(folded.real[..., 0], signal)
     if boundaries is None:
-        boundaries = _RULES[rule](spectrum.detach().abs().double(), bands)
-    bank = filter_bank(boundaries, signal.shape[-1]).to(signal.dtype)
-    if bank.shape[-2] != bands:
-        raise ValueError(f"{bank.shape[-2] - 1} boundaries make {bank.shape[-2]} bands, not {bands}")
-    return Ewt(_crop(spectrum[..., None, :] * bank, signal.shape[-1]), boundaries)
+        boundaries = _detect(magnitude(folded.detach(), signal.shape[-1]), bands, rule, shared)
+    else:
+        check_boundaries(boundaries, bands, values=check)
+    bank = _bank(boundaries, signal)
+    filtered = torch.view_as_real(folded)[..., None, :, :] * bank.filters
+    return Ewt(unfold(torch.view_as_complex(filtered), bank.length), boundaries, bank)
 
 
-def iewt(parts: Ewt) -> Tensor:
+def iewt(parts: Ewt, *, check: bool = True) -> Tensor:
     """The inverse: filter every subband again with its own filter and add.
 
     Args:
         parts: what :func:`ewt` returned, or the same boundaries with changed subbands.
+        check: as for :func:`ewt`.
 
     Returns:
-        (..., L), equal to the analysed signal to 1e-12 (float64) or 1e-5 (float32) if the subbands are unchanged.
+        (..., L), equal to the analysed signal to 1e-12 (float64) or 1e-5 (float32) of its largest value if the subbands
+        are unchanged.
+
+    Raises:
+        ValueError: subbands that :func:`ewt` would refuse as signals, boundaries for another number of bands.
     """
-    length = parts.subbands.shape[-1]
-    bank = filter_bank(parts.boundaries, length).to(parts.subbands.dtype)
-    return _crop((_spectrum(parts.subbands) * bank).sum(-2), length)
+    check_signal(parts.subbands, parts.subbands.shape[-2] if parts.subbands.dim() > 1 else 2)
+    folded = fold(parts.subbands)
+    if check:
+        check_finite(folded.real[..., 0], parts.subbands)
+    stored = _stored_bank(parts)
+    check_boundaries(parts.boundaries, parts.subbands.shape[-2], values=check and stored is None)
+    bank = stored or _bank(parts.boundaries, parts.subbands)
+    whole = torch.view_as_real(folded).mul_(bank.filters).sum(-3)
+    return unfold(torch.view_as_complex(whole), bank.length)
 
 
-def mean_magnitude(signal: Tensor, dim: int | tuple[int, ...]) -> Tensor:
+def mean_magnitude(signal: Tensor, dim: int | tuple[int, ...], *, keepdim: bool = False) -> Tensor:
     """Mean over ``dim`` of the magnitude spectra of mean-free signals (..., L): what one shared bank is cut from."""
-    centred = signal.detach() - signal.detach().mean(-1, keepdim=True)
-    return _spectrum(centred).abs().double().mean(dim)
+    return _pool(magnitude(fold(signal.detach()), signal.shape[-1]), dim, keepdim)
 
 
 def filter_bank(boundaries: Tensor, length: int) -> Tensor:
@@ -111,35 +155,62 @@ def filter_bank(boundaries: Tensor, length: int) -> Tensor:
     Returns:
         (..., N, L+1) float64; the squares sum to 1 over N at every k.
     """
-    cut = boundaries.double()
-    edges = torch.cat([cut, torch.full_like(cut[..., :1], math.pi)], dim=-1)
-    ratio = ((edges[..., 1:] - cut) / (edges[..., 1:] + cut)).amin(-1)
-    if not bool((ratio > 0).all()) or not bool((cut > 0).all()):
-        raise ValueError("boundaries must increase strictly inside (0, pi)")
-    gamma = (1 - 1 / length) * ratio.clamp(max=1.0)[..., None, None]
-    omega = torch.arange(length + 1, dtype=torch.float64, device=cut.device) * (math.pi / length)
-    position = (omega - (1 - gamma) * cut[..., None]) / (2 * gamma * cut[..., None])
-    angle = 0.5 * math.pi * _beta(position)
-    one = torch.ones_like(angle[..., :1, :])
-    return torch.cat([one, angle.sin()], dim=-2) * torch.cat([angle.cos(), one], dim=-2)
+    check_boundaries(boundaries, boundaries.shape[-1] + 1)
+    bins = torch.arange(length + 1, dtype=torch.float64, device=boundaries.device)
+    return _filters(boundaries.detach(), bins, length)
+
+
+def _detect(spectrum: Tensor, bands: int, rule: str, shared: int | tuple[int, ...]) -> Tensor:
+    return _RULES[rule](spectrum if shared == () else _pool(spectrum, shared, keepdim=True), bands)
+
+
+def _pool(spectrum: Tensor, dim: int | tuple[int, ...], keepdim: bool) -> Tensor:
+    """Mean of magnitudes without their constant; what a constant leaves by rounding is no spectrum."""
+    mean = spectrum.mean(dim, keepdim=keepdim, dtype=torch.float64)
+    rounding = 4 * torch.finfo(spectrum.dtype).eps * mean[..., 0]
+    mean[..., 0] = 0
+    return mean * (mean.amax(-1) > rounding)[..., None]
+
+
+def _bank(boundaries: Tensor, like: Tensor) -> Bank:
+    length = like.shape[-1]
+    bins = folded_bins(length, dtype=like.dtype, device=like.device)
+    return Bank(_filters(boundaries.detach(), bins, length), boundaries, length)
+
+
+def _stored_bank(parts: Ewt) -> Bank | None:
+    """The bank that came with the boundaries, if it was made from them and for such subbands."""
+    bank, subbands = parts.bank, parts.subbands
+    if bank is None or bank.boundaries is not parts.boundaries or bank.length != subbands.shape[-1]:
+        return None
+    return bank if (bank.filters.dtype, bank.filters.device) == (subbands.dtype, subbands.device) else None
+
+
+def _filters(boundaries: Tensor, bins: Tensor, length: int) -> Tensor:
+    """Filters (..., N, *bins.shape) at ``bins`` in units of pi / L, in the precision of ``bins``."""
+    cuts = boundaries.to(bins.device, torch.float64).reshape(-1, boundaries.shape[-1]) * (length / math.pi)
+    filters = bins.new_ones(len(cuts), cuts.shape[-1] + 1, *bins.shape)
+    # Blocks whose temporaries stay in the processor's cache: fresh memory costs more than the arithmetic.
+    rows = 1 + CACHED // bins.numel() if bins.device.type == "cpu" else max(1, len(cuts))
+    for some, block in zip(cuts.split(rows), filters.split(rows), strict=True):
+        _fill(block, some, bins, length)
+    return filters.view(*boundaries.shape[:-1], *filters.shape[1:])
+
+
+def _fill(filters: Tensor, cut: Tensor, bins: Tensor, length: int) -> None:
+    """Multiply into ``filters`` (b, N, *bins.shape), all ones, the transitions at ``cut`` (b, N-1), in bins."""
+    edges = torch.nn.functional.pad(cut, (0, 1), value=length)
+    gamma = (1 - 1 / length) * ((edges[:, 1:] - cut) / (edges[:, 1:] + cut)).amin(-1, keepdim=True)
+    tau = gamma * cut
+    for n, (start, width) in enumerate(zip((cut - tau).unbind(-1), (2 * tau).unbind(-1), strict=True)):
+        start, width = (t.to(bins.dtype).view(-1, *[1] * bins.dim()) for t in (start, width))
+        angle = _beta((bins - start).div_(width)).mul_(math.pi / 2)
+        filters[:, n].mul_(angle.cos())
+        filters[:, n + 1].copy_(angle.sin_())
 
 
 def _beta(x: Tensor) -> Tensor:
-    """Meyer's transition polynomial: 0 below 0, 1 above 1, beta(x) + beta(1-x) = 1."""
-    x = x.clamp(0, 1)
-    return x**4 * (35 - 84 * x + 70 * x**2 - 20 * x**3)
-
-
-def _spectrum(signal: Tensor) -> Tensor:
-    return torch.fft.rfft(torch.cat([signal, signal.flip(-1)], dim=-1))
-
-
-def _crop(spectrum: Tensor, length: int) -> Tensor:
-    return torch.fft.irfft(spectrum, n=2 * length)[..., :length]
-
-
-def _check(signal: Tensor, bands: int) -> None:
-    if signal.shape[-1] < MINIMUM_LENGTH:
-        raise ValueError(f"signals need at least {MINIMUM_LENGTH} samples, got shape {tuple(signal.shape)}")
-    if bands < 2:
-        raise ValueError(f"bands must be at least 2, got {bands}")
+    """Meyer's transition polynomial: 0 below 0, 1 above 1, beta(x) + beta(1-x) = 1. Overwrites ``x``."""
+    x = x.clamp_(0, 1)
+    polynomial = (x * -20).add_(70).mul_(x).sub_(84).mul_(x).add_(35)
+    return polynomial.mul_(x.square_().square_())

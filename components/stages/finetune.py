@@ -32,8 +32,8 @@ def run(context: Context) -> None:
     if not training:
         raise UserError(f"no training pair of {task}; give 'ingest.{task}' more pairs or smaller val and test fractions")
     torch.manual_seed(seed_of(params.seed, "finetune", task))
-    net, cache = FusionNet(SigFormer(params.sigformer)), PlaneCache()
-    architecture = {"task": task, "sigformer": params.sigformer.model_dump(mode="json")}
+    net, cache = FusionNet(SigFormer(params.sigformer.architecture)), PlaneCache()
+    architecture = {"task": task, "sigformer": params.sigformer.architecture.model_dump(mode="json")}
     start = context.folder("pretext") / MODEL
     load_weights(start, net, kind=KIND, config=architecture)
     losses = fusion_losses(net, task, params.finetune.exposure_target)

@@ -3,23 +3,31 @@
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.baselines import get_method, method_sources
-from components.corpus import CORPUS, Entry, read_corpus, write_corpus
-from components.files import fingerprint, hash_of, sha256_file
-from components.fusing import fuse_files
-from components.images import write_image
+from components.config import resolve_path
+from components.corpus import (
+    CORPUS,
+    FAILURES,
+    Entry,
+    Failure,
+    check_cells,
+    image_path,
+    read_corpus,
+    write_corpus,
+    write_failures,
+)
+from components.device import pick_device
+from components.errors import UserError
 from components.manifest import Pair, read_pairs
 from components.progress import progress
-from components.runner import run_units
-from components.stages.base import PACKAGE, Context, main, open_folder
+from components.recipes import Compute, Recipe, inputs_hash, recipe_of
+from components.stages.base import Context, main, open_folder
 
-CHUNK = 16
-SHARED_CODE = ("fusing.py", "colour.py", "images.py")
+WRITE_EVERY = 5.0
+"""Seconds between two writes of the table: what a kill may cost."""
 
 
 def run(context: Context) -> None:
@@ -27,68 +35,80 @@ def run(context: Context) -> None:
     manifest = context.folder("ingest") / "pairs.parquet"
     pairs = read_pairs(manifest)
     methods: dict[str, dict[str, Any]] = getattr(context.params.fuse, context.task)
-    root = context.folder()
+    root, problems = context.folder(), []
     for stale in sorted(root.glob("*/")):
         if stale.name not in methods:
             shutil.rmtree(stale)
     with progress(context.name, len(pairs) * len(methods)) as bar:
         for name, options in methods.items():
             before = bar.done
-            seconds = fuse_corpus(root / name, name, options, pairs, context, bar.advance)
+            try:
+                seconds = fuse_corpus(root / name, name, options, pairs, context, bar.advance)
+            except UserError as error:  # the other methods go on
+                problems.append(f"method '{name}': {error}")
+                continue
             bar.advance(before + len(pairs) - bar.done, note=name)
             if seconds:
                 context.ledger.value(f"seconds_per_pair_{name}", sum(seconds) / len(seconds))
+    if problems:
+        raise UserError(problems[0] + (f" (and {len(problems) - 1} more methods)" if len(problems) > 1 else ""))
+    context.ledger.value("failed_cells", check_cells(root, methods, pairs))
     context.ledger.value("pairs", len(pairs))
     context.ledger.dataset(f"{context.task} pairs", manifest)
 
 
-def fuse_corpus(folder: Path, name: str, options: dict, pairs: Sequence[Pair], context: Context, advance) -> list[float]:  # noqa: ANN001
-    """Bring one method's corpus up to date; returns the seconds of each newly fused pair."""
-    code = fingerprint([*method_sources(name), *(PACKAGE / file for file in SHARED_CODE)])
-    identity = {"method": name, "options": hash_of(options), "code": code}
-    open_folder(folder, identity)
-    entries = {entry.pair_id: entry for entry in _valid_entries(folder, pairs)}
+def fuse_corpus(
+    folder: Path, name: str, options: dict[str, Any], pairs: Sequence[Pair], context: Context, advance: Callable
+) -> list[float]:
+    """Bring one method's corpus up to date; returns the seconds of each newly fused pair.
+
+    Raises:
+        UserError: the method cannot be used, or fused not a single pair.
+    """
+    compute = context.params.compute
+    where = Compute(pick_device(compute.device).torch.type, compute.workers, resolve_path)
+    recipe = recipe_of(folder, name, options, context.task, pairs, where)
+    open_folder(folder, recipe.identity)
+    entries = {entry.pair_id: entry for entry in _still_valid(folder, recipe, pairs)}
     missing = [pair for pair in pairs if pair.pair_id not in entries]
     for stray in {path.stem for path in folder.glob("*.png")} - set(entries):
-        (folder / f"{stray}.png").unlink()
-    chunks = [missing[start : start + CHUNK] for start in range(0, len(missing), CHUNK)]
-    work = partial(_fuse_chunk, name=name, options=options, folder=folder, mark=hash_of(identity))
-    new: list[float] = []
-    for done in run_units(work, chunks, workers=context.params.compute.workers if len(missing) > 4 * CHUNK else 1):
-        entries |= {entry.pair_id: entry for entry in done}
-        new += [entry.seconds for entry in done]
+        image_path(folder, stray).unlink()
+    failures: list[Failure] = []
+    try:
+        written = time.monotonic()
+        for results in recipe.make(missing):
+            entries.update((result.pair_id, result) for result in results if isinstance(result, Entry))
+            failures += [result for result in results if isinstance(result, Failure)]
+            advance(len(results), note=name)
+            if time.monotonic() - written > WRITE_EVERY:
+                write_corpus(folder / CORPUS, entries.values())
+                written = time.monotonic()
+    finally:
         write_corpus(folder / CORPUS, entries.values())
-        advance(len(done), note=name)
-    if not missing:
-        write_corpus(folder / CORPUS, entries.values())
-    return new
+        write_failures(folder / FAILURES, failures)
+    _report(folder, failures, len(pairs))
+    return [entries[pair.pair_id].seconds for pair in missing if pair.pair_id in entries]
 
 
-def _valid_entries(folder: Path, pairs: Sequence[Pair]) -> list[Entry]:
-    """Entries whose pair is still in the manifest, with the same sources, and whose image is there."""
-    sources = {pair.pair_id: _sources_hash(pair) for pair in pairs}
+def _still_valid(folder: Path, recipe: Recipe, pairs: Sequence[Pair]) -> list[Entry]:
+    """Entries whose pair is still in the manifest, made from the same files, and whose image is there."""
+    inputs = {pair.pair_id: inputs_hash(pair, recipe.inputs(pair)) for pair in pairs}
     return [
         entry
         for entry in read_corpus(folder)
-        if sources.get(entry.pair_id) == entry.sources_sha256 and (folder / f"{entry.pair_id}.png").exists()
+        if inputs.get(entry.pair_id) == entry.sources_sha256 and image_path(folder, entry.pair_id).exists()
     ]
 
 
-def _fuse_chunk(pairs: Sequence[Pair], *, name: str, options: dict, folder: Path, mark: str) -> list[Entry]:
-    method = get_method(name)
-    entries = []
-    for pair in pairs:
-        started = time.perf_counter()
-        fused = fuse_files(partial(method.fuse, **options), pair.a_path, pair.b_path, pair.task)
-        seconds = round(time.perf_counter() - started, 4)
-        path = folder / f"{pair.pair_id}.png"
-        write_image(path, fused)
-        entries.append(Entry(pair.pair_id, sha256_file(path), _sources_hash(pair), seconds, mark))
-    return entries
-
-
-def _sources_hash(pair: Pair) -> str:
-    return hash_of([pair.a_sha256, pair.b_sha256])
+def _report(folder: Path, failures: Sequence[Failure], total: int) -> None:
+    """One line about the failures; where nothing but failures came out, it is an error."""
+    if not failures:
+        return
+    first = failures[0]
+    if len(failures) == total:
+        raise UserError(f"fused none of {total} pairs; {first.pair_id}: {first.detail}")
+    line = f"{folder}: {len(failures)} of {total} pairs not fused, see {FAILURES}; {first.pair_id}: {first.detail}"
+    print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Stage ``plgn``: signal modulators learn to turn fused images back into each source (SigFusion, Eqs. 4-7)."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +15,21 @@ from components.errors import UserError
 from components.manifest import Pair, modalities, read_pairs
 from components.models.plgn import KIND, Plgn
 from components.models.sigformer import load_sigformer
+from components.models.weights import save_weights
 from components.seeds import rng_of, seed_of
-from components.stages.base import Context, key_of, main
-from components.stages.trained import MODEL, train
+from components.stages.base import Context, key_of, main, open_folder
+from components.stages.trained import HISTORY, MODEL, read_history, train, write_history
 from components.synthesis.channels import Channel, task_channels
 from components.synthesis.signal_index import signal_index, write_index
 from components.training.data import CropBatches
 from components.training.images import PlaneCache
+from components.training.loop import Row
 from components.training.validate import modulation
 
 INDEX = "signals.parquet"
+
+CODE = ("colour", "images", "models", "signal", "synthesis", "training")
+"""Source that decides the result: a change of it trains anew."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ def run(context: Context) -> None:
     crops = [(channel.name, _crops(context, cells(channel, training, fused), channel, cache)) for channel in channels]
     batches = ChannelBatches(crops, (params.seed, "plgn", task, "channel"))
     torch.manual_seed(seed_of(params.seed, "plgn", task))
-    plgn = Plgn(load_sigformer(context.folder("pretrain") / MODEL, params.sigformer), tuple(channel.name for channel in channels))
+    sigformer = load_sigformer(context.folder("pretrain") / MODEL, params.sigformer.architecture)
+    plgn = Plgn(sigformer, tuple(channel.name for channel in channels), params.plgn.sm)
 
     def losses(batch: tuple[str, Tensor]) -> dict[str, Tensor]:
         channel, planes = batch
@@ -70,26 +76,43 @@ def run(context: Context) -> None:
 
     held_out = [pair for pair in pairs if pair.split == "val"] or [pair for pair in pairs if pair.split == "test"]
     inputs = [manifest, *context.folder("fuse").glob(f"*/{CORPUS}"), context.folder("pretrain") / MODEL]
-    folder = train(
-        context,
-        plgn,
-        batches,
-        losses,
-        params.plgn,
-        kind=KIND,
-        architecture=architecture(context, channels),
-        key=key_of(params.seed, params.plgn, files=inputs, code=("models", "signal", "training", "synthesis", "colour", "images")),
-        validate=lambda: modulation(plgn, _samples(channels, held_out, fused, cache)),
-    )
+    facts = {
+        "architecture": architecture(context, channels),
+        "key": key_of(params.seed, params.plgn, files=inputs, code=CODE),
+        "validate": lambda: modulation(plgn, _samples(channels, held_out, fused, cache)),
+    }
+    if params.plgn.sm == "none":
+        folder = keep(context, plgn, **facts)
+    else:
+        folder = train(context, plgn, batches, losses, params.plgn, kind=KIND, **facts)
     write_index(index, folder / INDEX)
     context.ledger.value("signal_pairs", len(index))
     context.ledger.dataset(f"{task} pairs", manifest)
 
 
+def keep(
+    context: Context,
+    plgn: Plgn,
+    *,
+    architecture: dict,
+    key: dict[str, object],
+    validate: Callable[[], dict[str, float]],
+) -> Path:
+    """What :func:`train` leaves behind, for a network without modulators: there is nothing to train."""
+    folder = open_folder(context.folder(), key)
+    if not (folder / HISTORY).exists() or not (folder / MODEL).exists():
+        save_weights(folder / MODEL, plgn, kind=KIND, config=architecture)
+        write_history([Row(0, f"val_{name}", value) for name, value in validate().items()], folder / HISTORY)
+    context.ledger.metrics(read_history(folder / HISTORY))
+    context.ledger.file(folder / MODEL, "models")
+    return folder
+
+
 def architecture(context: Context, channels: Sequence[Channel]) -> dict:
-    """What a PLGN file says of itself: task, SigFormer, channels."""
-    sigformer = context.params.sigformer.model_dump(mode="json")
-    return {"task": context.task, "sigformer": sigformer, "channels": [channel.name for channel in channels]}
+    """What a PLGN file says of itself: task, SigFormer, channels, which subbands have modulators."""
+    sigformer = context.params.sigformer.architecture.model_dump(mode="json")
+    names = [channel.name for channel in channels]
+    return {"task": context.task, "sigformer": sigformer, "channels": names, "sm": context.params.plgn.sm}
 
 
 def present_channels(task: str, pairs: Sequence[Pair]) -> list[Channel]:

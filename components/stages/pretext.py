@@ -1,11 +1,20 @@
-"""Stage ``pretext``: the fusion network learns on synthetic pairs, its own pseudo-labels (SigFusion, Eqs. 1-3)."""
+"""Stage ``pretext``: the fusion network learns on synthetic pairs, its own pseudo-labels (SigFusion, Eqs. 1-3).
+
+The paper's ablations are two more forms of it, ``pretext.source``: ``natural`` takes the same photographs without
+modulation, so that both sources are one image; ``none`` hands the network on as it starts.
+"""
 
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from components.colour import luma
+from components.images import read_image
+from components.manifest import read_photos
 from components.models.fusion import KIND, FusionNet
 from components.models.sigformer import load_sigformer
 from components.seeds import seed_of
@@ -13,41 +22,80 @@ from components.shards.layout import shards_in
 from components.shards.reader import ShardPairs
 from components.stages.base import Context, key_of, main
 from components.stages.trained import MODEL, train
+from components.synthesis.synthesizer import fit_square
 from components.training.data import CropBatches
 from components.training.fusion import fusion_losses
 
-CODE = ("colour", "images", "losses", "models", "shards", "signal", "training")
+CODE = ("colour", "images", "losses", "models", "shards", "signal", "synthesis", "training")
 """Source that decides the result: a change of it trains anew."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Pairs to learn from.
+
+    Args:
+        load: index to lumas (2, H, W).
+        count: how many pairs there are.
+        tables: files that say which they are, for key and ledger.
+        facts: what else decides the pairs.
+    """
+
+    load: Callable[[int], np.ndarray]
+    count: int
+    tables: Sequence[Path]
+    facts: object = None
 
 
 def run(context: Context) -> None:
     """Train a fusion network, started from SigFormer's weights, on the task's shards."""
-    params, task = context.params, context.task
+    params, task, config = context.params, context.task, context.params.pretext
     torch.manual_seed(seed_of(params.seed, "pretext", task))
-    net, pairs = FusionNet(load_sigformer(context.folder("pretrain") / MODEL, params.sigformer)), ShardPairs(context.folder("synth"))
-    crops = CropBatches(
-        lambda index: np.stack([luma(image) for image in pairs[index]]),
-        len(pairs),
-        batch=params.pretext.batch,
-        crop=params.pretext.crop,
-        turns=task != "vif",
-        names=(params.seed, "pretext", task),
-    )
-    tables = [shard.table for shard in shards_in(context.folder("synth"))]
-    inputs = [*tables, context.folder("pretrain") / MODEL]
+    start, architecture = context.folder("pretrain") / MODEL, params.sigformer.architecture
+    net, source = FusionNet(load_sigformer(start, architecture)), SOURCES[config.source](context)
+    names = (params.seed, "pretext", task)
     train(
         context,
         net,
-        crops,
-        fusion_losses(net, task, params.pretext.exposure_target),
-        params.pretext,
+        CropBatches(source.load, source.count, batch=config.batch, crop=config.crop, turns=task != "vif", names=names),
+        fusion_losses(net, task, config.exposure_target),
+        config if source.count else config.model_copy(update={"steps": 0}),
         kind=KIND,
-        architecture={"task": task, "sigformer": params.sigformer.model_dump(mode="json")},
-        key=key_of(params.seed, params.pretext, files=inputs, code=CODE),
+        architecture={"task": task, "sigformer": architecture.model_dump(mode="json")},
+        key=key_of(params.seed, config, source.facts, files=[*source.tables, start], code=CODE),
         validate=dict,
     )
-    for table in tables:
+    for table in source.tables:
         context.ledger.dataset(table.stem, table)
+
+
+def synthetic(context: Context) -> Source:
+    """What stage ``synth`` made."""
+    folder = context.folder("synth")
+    pairs, tables = ShardPairs(folder), [shard.table for shard in shards_in(folder)]
+    return Source(lambda index: np.stack([luma(image) for image in pairs[index]]), len(pairs), tables)
+
+
+def natural(context: Context) -> Source:
+    """The photographs of the same samples, cut in the same way, each as both of its sources."""
+    pairs, manifest = ShardPairs(context.folder("synth")), context.folder("ingest", "photos") / "photos.parquet"
+    photos = {photo.photo_id: photo for photo in read_photos(manifest)}
+    chosen, side = [photos[pairs.row(index)["photo_id"]] for index in range(len(pairs))], len(pairs[0][0])
+
+    def load(index: int) -> np.ndarray:
+        plane = luma(fit_square(read_image(chosen[index].path)[0], side))
+        return np.stack([plane, plane])
+
+    # Not the tables of the shards: they change with the modulators, of which nothing is seen here.
+    return Source(load, len(chosen), [manifest], [side, *(photo.sha256 for photo in chosen)])
+
+
+def nothing(_context: Context) -> Source:
+    """No pretext training."""
+    return Source(lambda index: np.empty((2, 0, 0)), 0, [])
+
+
+SOURCES = {"plgn": synthetic, "natural": natural, "none": nothing}
 
 
 if __name__ == "__main__":

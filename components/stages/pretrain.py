@@ -23,13 +23,17 @@ HELD_OUT = 10
 
 
 def run(context: Context) -> None:
-    """Train SigFormer on photographs; measure how well, and through which subbands, it reconstructs unseen ones."""
+    """Train SigFormer on photographs; measure how well, and through which subbands, it reconstructs unseen ones.
+
+    With ``sigformer.pretrained: false`` it stays as it starts, and so do all networks that are built on it.
+    """
     params = context.params
+    config = params.pretrain if params.sigformer.pretrained else params.pretrain.model_copy(update={"steps": 0})
     manifest = context.folder("ingest", "photos") / "photos.parquet"
     photos = read_photos(manifest)
     seen = [photo for index, photo in enumerate(photos) if index % HELD_OUT]
     torch.manual_seed(seed_of(params.seed, "pretrain"))
-    model, cache = SigFormer(params.sigformer), PlaneCache()
+    model, cache = SigFormer(params.sigformer.architecture), PlaneCache()
     crops = CropBatches(
         lambda index: cache(seen[index].path)[None],
         len(seen),
@@ -48,9 +52,9 @@ def run(context: Context) -> None:
         model,
         crops,
         losses,
-        params.pretrain,
+        config,
         kind=KIND,
-        architecture=params.sigformer.model_dump(mode="json"),
+        architecture=params.sigformer.architecture.model_dump(mode="json"),
         key=key_of(params.seed, params.sigformer, params.pretrain, files=[manifest], code=CODE),
         validate=lambda: reconstruction(model, (cache(photo.path) for photo in photos[::HELD_OUT])),
     )

@@ -10,21 +10,21 @@ from components.baselines.registry import TASKS
 from components.errors import UserError
 
 CLASSICAL = [name for name in list_methods() if get_method(name).kind == "classical"]
+MANY = [name for name in CLASSICAL if get_method(name).n_sources[1] is None]
 every_method = pytest.mark.parametrize("name", CLASSICAL)
+every_count = pytest.mark.parametrize(("name", "n"), [*((name, 2) for name in CLASSICAL), *((name, 3) for name in MANY)])
 every_size = pytest.mark.parametrize("size", [(61, 83), (64, 64), (8, 8), (1, 5)], ids=str)
 
 
-@every_method
+@every_count
 @every_size
-@pytest.mark.parametrize("n", [2, 3])
 def test_identical_sources_come_back(name, size, n, random_sources):
     (image,) = random_sources(1, 2, 1, *size)
     torch.testing.assert_close(get_method(name).fuse(*[image] * n), image, atol=1e-5, rtol=0)
 
 
-@every_method
+@every_count
 @every_size
-@pytest.mark.parametrize("n", [2, 3])
 def test_shape_type_and_range(name, size, n, random_sources):
     fused = get_method(name).fuse(*random_sources(n, 2, 1, *size))
     assert fused.shape == (2, 1, *size)
@@ -42,7 +42,7 @@ def test_overshoot_is_clamped(name):
 
 @every_method
 def test_the_function_itself_keeps_the_contract(name, random_sources):
-    sources = torch.stack(random_sources(3, 2, 1, 21, 34))
+    sources = torch.stack(random_sources(3 if name in MANY else 2, 2, 1, 21, 34))
     torch.testing.assert_close(get_method(name).function(sources), get_method(name).fuse(*sources), atol=0, rtol=0)
 
 
@@ -56,11 +56,22 @@ def test_a_batch_equals_its_images_one_by_one(name, focus, random_sources):
 
 
 @every_method
-def test_the_order_of_sources_does_not_matter(name, focus, random_sources):
+def test_the_order_of_sources_matters_only_where_the_registry_says_so(name, focus):
+    one, other = get_method(name).fuse(focus.near, focus.far), get_method(name).fuse(focus.far, focus.near)
+    assert torch.allclose(one, other, atol=1e-6, rtol=0) == get_method(name).symmetric
+
+
+@pytest.mark.parametrize("name", [name for name in MANY if get_method(name).symmetric])
+def test_three_sources_may_come_in_any_order(name, random_sources):
     a, b, c = random_sources(3, 1, 1, 40, 51)
     torch.testing.assert_close(get_method(name).fuse(a, b, c), get_method(name).fuse(c, a, b), atol=1e-6, rtol=0)
-    swapped = get_method(name).fuse(focus.far, focus.near)
-    torch.testing.assert_close(get_method(name).fuse(focus.near, focus.far), swapped, atol=1e-6, rtol=0)
+
+
+def test_methods_that_take_two_refuse_a_third():
+    images = [torch.zeros(1, 1, 8, 8)] * 3
+    assert set(CLASSICAL) - set(MANY) == {"gtf"}
+    with pytest.raises(ValueError, match="gtf fuses 2 sources, got 3"):
+        get_method("gtf").fuse(*images)
 
 
 @every_method

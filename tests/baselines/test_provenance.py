@@ -1,6 +1,9 @@
+from functools import partial
+
 import pytest
 
 from components.baselines import get_method, list_methods, method_sources, registry
+from components.baselines.provenance import code_of
 from components.errors import UserError
 
 METHOD = """
@@ -71,6 +74,14 @@ def test_files_exist_and_the_first_question_is_answered_the_same_twice(name):
     assert get_method(name).function.__module__.rpartition(".")[2] in {path.stem for path in files}
 
 
+def test_networks_count_their_own_package(package):
+    folder = package("network", "from network.helper import WIDTH")
+    import network.method as module
+
+    expected = [folder / f"{stem}.py" for stem in ("deeper", "helper", "method")]
+    assert code_of(module.fuse) == code_of(partial(module.fuse, None)) == expected
+
+
 def test_an_unknown_method_is_the_users_error():
-    with pytest.raises(UserError, match="did you mean 'gff'"):
-        method_sources("gf")
+    with pytest.raises(UserError, match="did you mean 'laplacian'"):
+        method_sources("laplace")

@@ -1,9 +1,10 @@
 import dataclasses
+import importlib
 
 import pytest
 
 from components.errors import UserError
-from components.metrics import PAPER, get_metric, list_metrics, registry
+from components.metrics import PAPER, get_metric, list_metrics, registry, select_metrics
 
 
 @pytest.fixture
@@ -26,6 +27,43 @@ def test_every_metric_states_its_facts(name) -> None:
     assert entry.range[0] < entry.range[1]
     assert all((entry.symbol, entry.convention, entry.paper, entry.equation, entry.function.__doc__))
     assert "\n" not in entry.convention + entry.paper + entry.equation
+
+
+@pytest.mark.parametrize("name", list_metrics())
+def test_the_family_is_the_module_that_holds_the_metric(name) -> None:
+    entry = get_metric(name)
+    module = importlib.import_module(f"components.metrics.{entry.family}")
+    assert getattr(module, name) is entry.function
+
+
+def test_variants_of_one_symbol_differ_in_convention() -> None:
+    entries = [get_metric(name) for name in list_metrics()]
+    assert len({(entry.symbol, entry.convention) for entry in entries}) == len(entries)
+
+
+def test_what_the_issue_asks_for_is_there() -> None:
+    asked = """q_g qabf q_m q_p mi mi_nats q_mi q_te q_ncie sd en sf ag ei cc scd vif vif_sum viff ssim_sum ssim_mean ms_ssim
+    mef_ssim psnr psnr_vifb mse nabf fmi fmi_gradient fmi_wavelet fmi_dct q_cb q_cv q_y q_s q_w q_e q_c psnr_ref ssim_ref"""
+    assert set(asked.split()) <= set(list_metrics())
+
+
+def test_words_stand_for_sets_of_metrics() -> None:
+    assert [entry.name for entry in select_metrics("en, paper, sd")] == ["en", *PAPER]
+    everything = {entry.name for entry in select_metrics("all")}
+    assert set(list_metrics()) - everything == {"mse_ref", "psnr_ref", "ssim_ref"}
+    assert {entry.name for entry in select_metrics("all", reference=True)} == set(list_metrics())
+
+
+def test_metrics_of_pairs_are_left_out_of_all_and_refused_by_name() -> None:
+    left_out = set(list_metrics()) - {entry.name for entry in select_metrics("all", sources=3, reference=True)}
+    assert left_out == {"scd", "q_y", "q_c", "q_c_clipped", "q_te", "q_te_nava"}
+    with pytest.raises(UserError, match="'scd' is defined for two sources, not 3"):
+        select_metrics(["sd", "scd"], sources=3)
+
+
+def test_a_metric_without_its_reference_is_refused() -> None:
+    with pytest.raises(UserError, match="'psnr_ref' compares with a ground-truth image"):
+        select_metrics("psnr_ref")
 
 
 def test_the_papers_metrics_are_named_as_in_its_tables() -> None:
@@ -51,7 +89,7 @@ def test_an_unknown_name_suggests_the_nearest(typo, nearest) -> None:
 
 
 def test_a_name_like_no_other_lists_them_all() -> None:
-    with pytest.raises(UserError, match="choose from ag, cc"):
+    with pytest.raises(UserError, match="choose from ag, ag_cddfuse, cc, "):
         get_metric("zzzzzzzz")
 
 

@@ -101,3 +101,44 @@ def test_broken_files_are_refused(tmp_path):
     broken.write_bytes(b"\x10\0\0\0\0\0\0\0{}")
     with pytest.raises(UserError, match="not a complete safetensors file"):
         load_plgn(broken)
+
+
+@pytest.mark.parametrize(
+    ("sm", "changed"),
+    [("all", {"L2", "H1_1", "H1_2", "H2_1", "H2_2"}), ("no_high", {"L2"}), ("no_low", {"H1_1", "H1_2", "H2_1", "H2_2"}), ("none", set())],
+)
+def test_ablations_leave_subbands_alone(images, sm, changed, tmp_path):
+    torch.manual_seed(0)
+    plgn = Plgn(SigFormer(CONFIG), ("ir",), sm)
+    with torch.no_grad():
+        for parameter in plgn.modulators.parameters():
+            parameter.add_(0.05)
+    parts = plgn.sigformer.decompose(images[0])
+    modulated = plgn.modulate(parts, "ir")
+    assert {name for name in parts.names() if not torch.equal(modulated[name], parts[name])} == changed
+    config = {"sigformer": CONFIG.model_dump(mode="json"), "channels": ["ir"], "task": "vif", "sm": sm}
+    save_weights(tmp_path / "plgn.safetensors", plgn, kind=KIND, config=config)
+    torch.testing.assert_close(load_plgn(tmp_path / "plgn.safetensors")(images[0], "ir"), plgn.eval()(images[0], "ir"))
+
+
+def test_a_modality_that_was_never_trained_is_named(plgn, images):
+    with pytest.raises(ValueError, match="channel 'pet' was never trained; this PLGN has ir, vis"):
+        plgn(images[0], "pet")
+
+
+def test_a_new_modality_leaves_the_others_untouched(plgn, images):
+    before = plgn.eval()(images[0], "ir")
+    plgn.add_channel("thermal")
+    torch.testing.assert_close(plgn(images[0], "thermal"), plgn.sigformer(images[0]))
+    assert torch.equal(plgn(images[0], "ir"), before)
+    with pytest.raises(ValueError, match="channel 'ir' is there already"):
+        plgn.add_channel("ir")
+
+
+def test_another_version_of_the_network_is_one_line(plgn, tmp_path):
+    path = tmp_path / "plgn.safetensors"
+    old = {**CONFIG.model_dump(mode="json"), "layers": 3}
+    for config in ({"sigformer": old, "channels": ["ir", "vis"]}, {"sigformer": CONFIG.model_dump(mode="json"), "channels": ["ir"]}):
+        save_weights(path, plgn, kind=KIND, config=config | {"sm": "all"})
+        with pytest.raises(UserError, match="another version of the network; train it again"):
+            load_plgn(path)

@@ -1,0 +1,56 @@
+"""Two-channel filter banks on periodic signals, along one dimension of a batch.
+
+The undecimated bank keeps every sample (Rockinger's wavelet frame), the decimated one every second. On a periodic
+signal both are inverted exactly by the synthesis filters whatever its length (even for the decimated bank): no border
+rule is needed beyond extending the image before.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+Taps = Sequence[float]
+
+
+def split(image: Tensor, low: Taps, high: Taps, dim: int, *, step: int = 1) -> tuple[Tensor, Tensor]:
+    """Undecimated low and high band: ``y[i] = sum_k taps[k] x[i - step k]``, indices modulo the length.
+
+    Args:
+        image: ``(..., H, W)``.
+        low: decomposition low-pass.
+        high: decomposition high-pass.
+        dim: dimension to filter.
+        step: distance of the taps, 2^l at level l (the algorithm with holes).
+    """
+    return tuple(_circular(image, taps, dim, step) for taps in (low, high))
+
+
+def join(low_band: Tensor, high_band: Tensor, low: Taps, high: Taps, dim: int, *, step: int = 1) -> Tensor:
+    """Invert :func:`split` with the matching reconstruction filters.
+
+    Example:
+        >>> haar = 0.5**0.5
+        >>> x = torch.rand(7)
+        >>> bands = split(x, (haar, haar), (haar, -haar), -1)
+        >>> torch.allclose(join(*bands, (haar, haar), (-haar, haar), -1), x)
+        True
+    """
+    delayed = _circular(low_band, low, dim, step) + _circular(high_band, high, dim, step)
+    return torch.roll(delayed, -step * (len(low) - 1), dim) / 2
+
+
+def decimate(image: Tensor, taps: Taps, dim: int) -> Tensor:
+    """Every second sample of ``sum_k taps[k] x[i + k]``; the length must be even."""
+    return _circular(image, taps, dim, -1).unfold(dim, 1, 2).squeeze(-1)
+
+
+def interpolate(band: Tensor, taps: Taps, dim: int) -> Tensor:
+    """The adjoint of :func:`decimate`: its inverse, summed over both channels, for orthonormal filters."""
+    dim %= band.ndim
+    spread = torch.stack((band, torch.zeros_like(band)), dim + 1).flatten(dim, dim + 1)
+    return _circular(spread, taps, dim, 1)
+
+
+def _circular(image: Tensor, taps: Taps, dim: int, step: int) -> Tensor:
+    return sum(tap * torch.roll(image, step * k, dim) for k, tap in enumerate(taps) if tap)

@@ -1,0 +1,202 @@
+"""The sections of params.yaml: one frozen pydantic model each, strict about keys, types and ranges."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from components.errors import UserError
+from components.models.modulator import Modulated
+from components.models.sigformer import SigFormerConfig
+from components.training.config import TrainConfig
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and strict about keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DemoSource(Section):
+    """Images made from what lies inside the scikit-image wheel; pairs are simulated."""
+
+    kind: Literal["demo"]
+    count: int = Field(ge=1)
+    size: int = Field(ge=64, le=512)
+
+
+class FolderPairs(Section):
+    """Two folders of registered images that share file stems."""
+
+    kind: Literal["folders"]
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    subtask: str
+    a: str
+    b: str
+    licence: str = "unknown"
+    limit: int | None = Field(None, ge=1)
+
+
+class FolderPhotos(Section):
+    """A folder of photographs."""
+
+    kind: Literal["folder"]
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    path: str
+    licence: str = "unknown"
+    limit: int | None = Field(None, ge=1)
+
+
+class Splits(Section):
+    """Fractions of the pairs; what is left after val and test trains."""
+
+    val: float = Field(0.1, ge=0, lt=1)
+    test: float = Field(0.2, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _leave_some(self) -> "Splits":
+        if self.val + self.test >= 1:
+            raise ValueError("val and test together leave no pair to train on; make their sum less than 1")
+        return self
+
+
+class IngestPairs(Section):
+    """Where the pairs of one task come from."""
+
+    watch: str = Field(description="path that DVC watches: the folder that holds the images, or the simulator's code")
+    sources: tuple[Annotated[DemoSource | FolderPairs, Field(discriminator="kind")], ...] = Field(min_length=1)
+    splits: Splits = Splits()
+    min_pairs: int = Field(2, ge=2, description="fewer usable pairs than this stop the run")
+
+
+class IngestPhotos(Section):
+    """Where the photographs come from."""
+
+    watch: str
+    sources: tuple[Annotated[DemoSource | FolderPhotos, Field(discriminator="kind")], ...] = Field(min_length=1)
+    min_photos: int = Field(2, ge=1)
+
+
+class Ingest(Section):
+    """One entry per task, and the photographs."""
+
+    photos: IngestPhotos
+    vif: IngestPairs
+    mif: IngestPairs
+    mfif: IngestPairs
+    mef: IngestPairs
+
+
+class Fuse(Section):
+    """Per task: method name to its options."""
+
+    vif: dict[str, dict[str, Any]] = Field(min_length=1)
+    mif: dict[str, dict[str, Any]] = Field(min_length=1)
+    mfif: dict[str, dict[str, Any]] = Field(min_length=1)
+    mef: dict[str, dict[str, Any]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _known_methods(self) -> "Fuse":
+        from components.baselines import get_method
+
+        for task in ("vif", "mif", "mfif", "mef"):
+            for name, options in getattr(self, task).items():
+                try:
+                    method = get_method(name)
+                    method.check_options(options)
+                except UserError as error:
+                    raise ValueError(f"{task}.{name}: {error}") from None
+                if task not in method.tasks:
+                    raise ValueError(f"{task}.{name}: '{name}' serves {', '.join(method.tasks)} only; remove it")
+        return self
+
+
+class SigFormer(SigFormerConfig):
+    """The architecture, which model files carry, and how its weights come about, which they do not."""
+
+    pretrained: bool = Field(True, description="trained by Eq. 15 before others build on it; else left as it starts")
+
+    @property
+    def architecture(self) -> SigFormerConfig:
+        """What the network needs to know of itself."""
+        return SigFormerConfig.model_validate(self.model_dump(exclude={"pretrained"}))
+
+
+class Plgn(TrainConfig):
+    """Training the signal modulators."""
+
+    sm: Modulated = Field("all", description="subbands that have a modulator; all but 'all' are the paper's ablations")
+
+
+class Synth(Section):
+    """Synthesis of photograph pairs into shards."""
+
+    size: int = Field(256, ge=64, le=2048, description="side of the synthetic images, pixels")
+    shard_size: int = Field(1000, ge=1, description="pairs per tar")
+    limit: int | None = Field(None, ge=1, description="photographs used; all if null")
+    image_format: Literal["png", "webp"] = "webp"
+    focus_mix: bool = Field(True, description="mfif: mix photograph and modulated image with complementary masks")
+
+
+class Pretext(TrainConfig):
+    """Training the fusion network on synthetic pairs."""
+
+    source: Literal["plgn", "natural", "none"] = Field(
+        "plgn", description="natural: the photographs themselves are both sources; none: no pretext training at all"
+    )
+    exposure_target: Literal["max", "well_exposed"] = "max"
+
+
+class Finetune(TrainConfig):
+    """Fine-tuning the fusion network on real pairs."""
+
+    exposure_target: Literal["max", "well_exposed"] = "max"
+
+
+class Evaluate(Section):
+    """Metrics reported for every method."""
+
+    metrics: tuple[str, ...] = ("q_g", "q_m", "q_p", "mi", "sd", "vif_sum")
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        from components.metrics import get_metric
+
+        for name in names:
+            try:
+                get_metric(name)
+            except UserError as error:
+                raise ValueError(str(error)) from None
+        return names
+
+
+class Report(Section):
+    """What the HTML report shows."""
+
+    gallery: int = Field(2, ge=1, le=20, description="test pairs shown per task")
+
+
+class Compute(Section):
+    """Where and how fast; nothing here may change a result, so no stage depends on it."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int = Field(2, ge=1, description="CPU threads of a training process")
+    workers: int = Field(2, ge=1, description="processes over pairs or shards")
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    seed: int = Field(ge=0)
+    compute: Compute
+    sigformer: SigFormer
+    ingest: Ingest
+    fuse: Fuse
+    pretrain: TrainConfig
+    plgn: Plgn
+    synth: Synth
+    pretext: Pretext
+    finetune: Finetune
+    evaluate: Evaluate
+    report: Report

@@ -1,0 +1,157 @@
+"""Write docs/metrics.md: what every metric is, by the registry, and how near it is to published code.
+
+``python docs/metrics.py``; the reference values are in ``../shared/reference``, and nothing is written without them.
+"""
+
+import json
+import math
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import torch
+
+from components.colour import luma
+from components.errors import UserError
+from components.files import write_atomic
+from components.images import read_image
+from components.metrics import Metric, get_metric, list_metrics, score
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT.parent / "shared" / "reference"
+PAGE = ROOT / "docs" / "metrics.md"
+
+INTRODUCTION = """# Metrics
+
+Made by `python docs/metrics.py` from the registry (`components/metrics`) and measured values: do not edit.
+
+`A` and `B` are the sources, `F` the fused image, `R` a true fused image, all of them 8-bit grey levels 0..255. Variants
+in use have names of their own; the convention says which one it is and who uses it. Sources: `many` metrics take two or
+more, `pair` metrics exactly two.
+"""
+
+CALIBRATION = """## Calibration
+
+Largest relative error against the field's published MATLAB code on real images (run under GNU Octave 7.3; 15 fused
+images of TNO, Lytro, MRI-CT and MRI-PET). Fragile: on so many of the images the published value is undefined or depends
+on rounding, so that it is not compared. Metrics that are not listed have no published value here; their own tests check
+them against the definition.
+"""
+
+HEADS = ("name", "symbol", "best", "range", "reference", "sources", "convention", "paper", "equation")
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """Worst agreement of one metric.
+
+    Attributes:
+        images, fragile: how many were compared, and how many left out.
+        error: relative; NaN if none was compared.
+        where: the image it was found on.
+    """
+
+    name: str
+    images: int
+    fragile: int
+    error: float
+    where: str
+
+
+def main(reference: Path = REFERENCE, page: Path = PAGE) -> int:
+    """Measure and write; exit code 2 if there is nothing to measure against."""
+    try:
+        write_atomic(page, render(calibrate(read_records(reference), reference / "golden_images")))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def read_records(reference: Path) -> list[dict]:
+    """The reference values.
+
+    Raises:
+        UserError: they are not there.
+    """
+    path = reference / "metrics_golden.json"
+    if not path.exists():
+        raise UserError(f"{path}: missing: without reference values no calibration is written")
+    return json.loads(path.read_text())
+
+
+def calibrate(records: Sequence[dict], images: Path) -> list[Calibrated]:
+    """Every registered metric that has a reference value, compared on every image where it is not fragile."""
+    found: dict[str, list[tuple[float, str]]] = {}
+    fragile = dict.fromkeys(list_metrics(), 0)
+    for record in records:
+        unfit = set(record["fragile"])
+        compared = [name for name in list_metrics() if name in record["values"] and name not in unfit]
+        planes = (batch(images / record[which]) for which in ("fused", "a", "b"))
+        where = f"{record['dataset']} {record['pair']} {record['method']}"
+        for name, value in score(*planes, metrics=compared).items():
+            found.setdefault(name, []).append((relative_error(value.item(), record["values"][name]), where))
+        for name in fragile.keys() & unfit:
+            fragile[name] += 1
+    worst = {name: max(errors) for name, errors in found.items()}
+    return [
+        Calibrated(name, len(found.get(name, ())), fragile[name], *worst.get(name, (math.nan, "")))
+        for name in list_metrics()
+        if name in found or fragile[name]
+    ]
+
+
+def relative_error(value: float, expected: float) -> float:
+    """Of ``value``; infinite where it is undefined, so that it is never taken for agreement."""
+    error = abs(value - expected) / (abs(expected) or 1.0)
+    return math.inf if math.isnan(error) else error
+
+
+def render(calibration: Iterable[Calibrated]) -> str:
+    """The whole page."""
+    metrics = sorted(map(get_metric, list_metrics()), key=lambda metric: metric.family)
+    parts = [INTRODUCTION]
+    for family, members in groupby(metrics, key=lambda metric: metric.family):
+        parts.append(f"## {family.replace('_', ' ').capitalize()}\n\n{table(HEADS, map(cells, members))}\n")
+    heads = ("name", "images", "largest relative error", "found on", "fragile on")
+    rows = ([f"`{c.name}`", str(c.images), error_text(c), c.where, str(c.fragile or "none")] for c in calibration)
+    return "\n".join([*parts, CALIBRATION, table(heads, rows), ""])
+
+
+def cells(metric: Metric) -> Iterator[str]:
+    """What the registry says about a metric, in the order of :data:`HEADS`."""
+    yield f"`{metric.name}`"
+    yield metric.symbol
+    yield f"{metric.arrow} {'higher' if metric.higher_is_better else 'lower'}"
+    yield "[" + ", ".join(f"{bound:.5g}".replace("inf", "∞") for bound in metric.range) + "]"
+    yield "needed" if metric.needs_reference else "no"
+    yield metric.sources
+    yield metric.convention
+    yield metric.paper
+    # The back-ticks keep Markdown from reading LaTeX.
+    yield f"$`{metric.equation}`$"
+
+
+def table(heads: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    lines = [heads, ["---"] * len(heads), *([re.sub(r"\|", r"\\|", cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def error_text(calibrated: Calibrated) -> str:
+    """Two digits; errors of the last bits are told as such."""
+    if math.isnan(calibrated.error):
+        return "–"
+    return "below 1e-12" if calibrated.error < 1e-12 else f"{calibrated.error:.1e}"
+
+
+def batch(path: Path) -> torch.Tensor:
+    """One image as (1, 1, H, W)."""
+    return torch.from_numpy(luma(read_image(path)[0]))[None, None]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
