@@ -1,7 +1,7 @@
 """Speed and memory of the metrics: ``python benchmarks/metrics.py [--pairs 10] [--threads 2]``.
 
 Prints Markdown: the paper's six against the published code, the whole suite by ``sigforge score``, and the peak memory
-of ``sigforge score`` over the number of images. The pictures are photographs inside scikit-image. Times of the
+of ``sigforge score`` over the number of images. The pictures are photographs inside scikit-image. CPU times of the
 published code were measured elsewhere (../shared/reference/metrics.md: GNU Octave, one 640x480 pair), and are scaled by
 pixels.
 """
@@ -62,35 +62,37 @@ def six_cases() -> dict[str, Callable[[], object]]:
     return cases | {name: lambda name=name: score(fused, a, b, metrics=(name,)) for name in PAPER}
 
 
-def medians(cases: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds of each case after a first turn; they take turns, so that a busy moment hits all alike."""
-    taken: dict[str, list[float]] = {name: [] for name in cases}
+def medians(cases: dict[str, Callable[[], object]], repeats: int) -> dict[str, tuple[float, float]]:
+    """Median wall and CPU seconds of each case after a first turn; taking turns, a busy moment hits all alike."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     for _ in range(repeats + 1):
         for name, call in cases.items():
             taken[name].append(seconds(call))
-    return {name: statistics.median(times[1:]) for name, times in taken.items()}
+    return {name: tuple(map(statistics.median, zip(*times[1:], strict=True))) for name, times in taken.items()}
 
 
-def six(measured: dict[str, float]) -> str:
+def six(measured: dict[str, tuple[float, float]]) -> str:
     """Milliseconds per image, and how many times as long the published code takes."""
     scale = SIDE * SIDE / REFERENCE_PIXELS
     published = REFERENCE_SECONDS | {"together": sum(REFERENCE_SECONDS.values())}
     title = f"{SIDE}x{SIDE}, batch of {BATCH}, per image"
-    lines = [f"| {title} | ms | published code, ms | ratio |", "|---|---:|---:|---:|"]
-    for name, value in measured.items():
+    heads = (title, "ms", "CPU ms", "published code, CPU ms", "ratio", "ratio of CPU")
+    lines = [f"| {' | '.join(heads)} |", "|---|---:|---:|---:|---:|---:|"]
+    for name, values in measured.items():
         symbol = "the six together" if name == "together" else get_metric(name).symbol
-        ours, theirs = value / BATCH, published[name] * scale
-        lines.append(f"| {symbol} | {1000 * ours:.1f} | {1000 * theirs:.0f} | {theirs / ours:.1f} |")
+        (wall, cpu), theirs = (value / BATCH for value in values), published[name] * scale
+        times = " | ".join(f"{1000 * value:.1f}" for value in (wall, cpu, theirs))
+        lines.append(f"| {symbol} | {times} | {theirs / wall:.1f} | {theirs / cpu:.1f} |")
     return "\n".join([*lines, ""])
 
 
 def suite(pairs: int, workers: int) -> str:
     """Seconds of ``sigforge score --metrics all`` on PNG files, start of the processes included."""
-    taken = seconds(lambda: score_folder(pairs, "all", workers))
+    wall, cpu = seconds(lambda: score_folder(pairs, "all", workers))
     count = sum(not get_metric(name).needs_reference for name in list_metrics())
-    each = f"{taken:.0f} s for {pairs} pairs"
-    projected = "" if pairs == 100 else f", so {100 * taken / pairs:.0f} s for 100"
-    return f"The whole suite, {count} metrics, pairs of 640x480, {workers} processes: {each}{projected}.\n"
+    projected = "" if pairs == 100 else f", so {100 * wall / pairs:.0f} s ({100 * cpu / pairs:.0f} s) for 100"
+    run = f"{count} metrics, pairs of 640x480, {workers} processes"
+    return f"The whole suite, {run}: {wall:.0f} s ({cpu:.0f} s of CPU) for {pairs} pairs{projected}.\n"
 
 
 def memory() -> str:
@@ -123,11 +125,12 @@ def pictures(height: int, width: int) -> list[np.ndarray]:
     return [(a + b) / 2, a, b]
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """How long ``call`` takes."""
-    start = time.perf_counter()
+def seconds(call: Callable[[], object]) -> tuple[float, float]:
+    """How long ``call`` takes by the clock, and of CPU time in this process and those it started."""
+    before, start = os.times(), time.perf_counter()
     call()
-    return time.perf_counter() - start
+    wall, after = time.perf_counter() - start, os.times()
+    return wall, sum(after[:4]) - sum(before[:4])
 
 
 def machine() -> str:

@@ -96,17 +96,14 @@ class Fuse(Section):
 
     @model_validator(mode="after")
     def _known_methods(self) -> "Fuse":
-        from components.baselines import get_method
+        from components.recipes import configured
 
         for task in ("vif", "mif", "mfif", "mef"):
             for name, options in getattr(self, task).items():
                 try:
-                    method = get_method(name)
-                    method.check_options(options)
+                    configured(name, options, task)
                 except UserError as error:
                     raise ValueError(f"{task}.{name}: {error}") from None
-                if task not in method.tasks:
-                    raise ValueError(f"{task}.{name}: '{name}' serves {', '.join(method.tasks)} only; remove it")
         return self
 
 

@@ -7,6 +7,7 @@ Differs from the paper: solved by ADMM (split Bregman) in a fixed number of step
 the image continues as its mirror image, which the discrete cosine transform diagonalises.
 """
 
+from collections.abc import Callable
 from math import pi
 
 import torch
@@ -101,15 +102,14 @@ def _divergence_adjoint(vectors: Tensor) -> Tensor:
     return rows.roll(1, -2) - rows + columns.roll(1, -1) - columns
 
 
-def _inverse_of_screened_laplacian(image: Tensor):  # noqa: ANN202
+def _inverse_of_screened_laplacian(image: Tensor) -> Callable[[Tensor], Tensor]:
     """A function that solves (1 + grad^T grad) z = right-hand side: diagonal in the discrete cosine transform."""
-    bases = [_cosines(size, image) for size in image.shape[-2:]]
-    eigenvalues = [2 - 2 * torch.cos(pi * torch.arange(size, device=image.device) / size) for size in image.shape[-2:]]
-    gain = 1 / (1 + eigenvalues[0][:, None] + eigenvalues[1])
-    rows, columns = bases
+    rows, columns = (_cosines(size, image) for size in image.shape[-2:])
+    down, across = (2 - 2 * torch.cos(pi * torch.arange(size).to(image) / size) for size in image.shape[-2:])
+    gain = 1 / (1 + down[:, None] + across)
 
     def solve(right: Tensor) -> Tensor:
-        return rows.T @ (gain.to(right) * (rows @ right @ columns.T)) @ columns
+        return rows.T @ (gain * (rows @ right @ columns.T)) @ columns
 
     return solve
 

@@ -120,6 +120,7 @@ def load_network(method: PublishedMethod, task: str | None = None) -> PublishedN
     if origin != _origin(weights):
         raise UserError(f"{path}: made from a file with another sha256 than the published one: {weights.advice}")
     net = method.build()
+    net.swapped = weights.swapped
     try:
         net.load_state_dict(state)
     except RuntimeError:  # of names and shapes
@@ -160,4 +161,6 @@ class _Ignored:
         pass
 
 
-_IGNORED = [(_Ignored, "numpy.dtype"), (_Ignored, "numpy.core.multiarray.scalar")]
+# NumPy 2 moved its core; older files still name the old place.
+_NUMBERS = ("numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtypes.Float64DType")
+_IGNORED = [(_Ignored, name) for name in _NUMBERS]

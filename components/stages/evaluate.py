@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import torch
 
 from components.colour import describe, luma
-from components.corpus import corpora
+from components.corpus import corpora, fused_by_all
 from components.device import pick_device
 from components.errors import UserError
 from components.files import atomic_path, write_atomic
@@ -42,7 +42,9 @@ def run(context: Context) -> None:
     if not pairs:
         raise UserError(f"no test pair of {task}; raise 'ingest.{task}.splits.test' or give more pairs")
     folder = open_folder(context.folder(), key_of(params.evaluate, files=[manifest, model], code=("models", "metrics")))
-    fused = {OURS: fuse_ours(folder / OURS, model, pairs, context)} | corpora(context.folder("fuse"))
+    others = corpora(context.folder("fuse"))
+    pairs = fused_by_all(pairs, others)
+    fused = {OURS: fuse_ours(folder / OURS, model, pairs, context)} | others
     units = [(pair, method, paths[pair.pair_id]) for method, paths in fused.items() for pair in pairs]
     rows: list[dict] = []
     work = partial(score_image, metrics=params.evaluate.metrics)

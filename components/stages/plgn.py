@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from components.corpus import CORPUS, corpora
+from components.corpus import CORPUS, corpora, fused_by_all
 from components.errors import UserError
 from components.manifest import Pair, modalities, read_pairs
 from components.models.plgn import KIND, Plgn
@@ -27,6 +27,9 @@ from components.training.loop import Row
 from components.training.validate import modulation
 
 INDEX = "signals.parquet"
+
+VALIDATED = 40
+"""Held-out (pair, model) cells per channel that measure the modulators; all of them would take longer than training."""
 
 CODE = ("colour", "images", "models", "signal", "synthesis", "training")
 """Source that decides the result: a change of it trains anew."""
@@ -57,7 +60,7 @@ def run(context: Context) -> None:
     params, task = context.params, context.task
     manifest = context.folder("ingest") / "pairs.parquet"
     fused = corpora(context.folder("fuse"))
-    pairs = read_pairs(manifest)
+    pairs = fused_by_all(read_pairs(manifest), fused)
     training = [pair for pair in pairs if pair.split == "train"]
     index = signal_index(training, {name: set(paths) for name, paths in fused.items()}, params.sigformer.subbands)
     cache, channels = PlaneCache(), present_channels(task, training)
@@ -138,6 +141,17 @@ def cells(channel: Channel, pairs: Sequence[Pair], fused: dict[str, dict[str, Pa
     ]
 
 
+def spread(found: list[Cell], most: int) -> list[Cell]:
+    """At most ``most`` of them, evenly spaced over all pairs and models.
+
+    Example:
+        >>> spread(list("abcdefg"), 3)
+        ['a', 'c', 'e']
+    """
+    count = min(most, len(found))
+    return [found[index * len(found) // count] for index in range(count)]
+
+
 def _crops(context: Context, found: list[Cell], channel: Channel, cache: PlaneCache) -> CropBatches:
     config = context.params.plgn
 
@@ -152,7 +166,7 @@ def _crops(context: Context, found: list[Cell], channel: Channel, cache: PlaneCa
 
 def _samples(channels, pairs, fused, cache) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:  # noqa: ANN001
     for channel in channels:
-        for cell in cells(channel, pairs, fused):
+        for cell in spread(cells(channel, pairs, fused), VALIDATED):
             yield channel.name, *_planes(cell, channel, cache)
 
 

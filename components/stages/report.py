@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from components import tracking
-from components.baselines import get_method
 from components.colour import luma
 from components.errors import UserError
 from components.files import sha256_file, write_atomic
@@ -18,6 +17,7 @@ from components.images import read_image
 from components.manifest import MODALITIES, TASKS, Pair, Photo, modalities, read_pairs, read_photos
 from components.metrics import get_metric
 from components.models.plgn import Plgn, load_plgn
+from components.recipes import configured
 from components.report.figures import curves_figure, signals_figure
 from components.report.gallery import Scene, pair_scene, picture, scores_of
 from components.report.html import Page, SignalPart, TaskPart, modulation_rows, render, validation
@@ -43,7 +43,8 @@ def run(context: Context) -> None:
     photos = {photo.photo_id: photo for photo in read_photos(manifest)}
     parts = [task_part(context, task, photos) for task in TASKS]
     pretrain = read_history(need(context.folder("pretrain") / HISTORY, "pretrain"))
-    methods = {row.method for part in parts for row in part.tables[0].rows} - {OURS}
+    rows = {row.method: part.task for part in parts for row in part.tables[0].rows if row.method != OURS}
+    methods = [configured(name, getattr(context.params.fuse, task)[name], task) for name, task in sorted(rows.items())]
     page = Page(
         origins=origins(context, photos.values()),
         facts=facts(context, parts, manifest),
@@ -51,7 +52,7 @@ def run(context: Context) -> None:
         pretrain_curves=curves_figure([("Eq. 15", pretrain)], "pretrain"),
         pretrain=validation(pretrain),
         metrics=[get_metric(name) for name in context.params.evaluate.metrics],
-        methods=[get_method(name) for name in sorted(methods)],
+        methods=methods,
     )
     for part in parts:
         for suffix, write in (("md", markdown), ("csv", comma_separated), ("tex", latex)):
@@ -127,7 +128,8 @@ def gallery(
     context: Context, task: str, pairs: Sequence[Pair], table: Table, values: Sequence[dict]
 ) -> Iterator[Scene]:
     """The first test pairs, subtasks in turn, as every method of the table fused them."""
-    tests = [pair for pair in pairs if pair.split == "test"]
+    scored = {row["pair_id"] for row in values}
+    tests = [pair for pair in pairs if pair.pair_id in scored]
     turns = {name: [pair for pair in tests if pair.subtask == name] for name in MODALITIES[task]}
     order = sorted(tests, key=lambda pair: turns[pair.subtask].index(pair))
     for pair in order[: context.params.report.gallery]:

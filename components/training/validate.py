@@ -53,7 +53,8 @@ def modulation(plgn: Plgn, samples: Iterable[tuple[str, np.ndarray, np.ndarray]]
     """Both terms of Eq. (7) on (channel, fused plane, real plane) samples, beside the unmodulated reconstruction's.
 
     Returns:
-        means named ``<channel>_signal``, ``<channel>_signal_identity``, ``<channel>_pixel``, ``<channel>_pixel_identity``.
+        means named ``<channel>_signal``, ``<channel>_signal_identity``, ``<channel>_pixel``, ``<channel>_pixel_identity``,
+        and ``<channel>_samples``, their number.
     """
     plgn.eval()
     config, device = plgn.sigformer.config, next(plgn.parameters()).device
@@ -68,7 +69,8 @@ def modulation(plgn: Plgn, samples: Iterable[tuple[str, np.ndarray, np.ndarray]]
             ("pixel_identity", loss.identity_pixel),
         ):
             values.setdefault(f"{channel}_{name}", []).append(float(value))
-    return {name: float(np.mean(entries)) for name, entries in values.items()}
+    counts = {f"{name.removesuffix('_signal')}_samples": len(values[name]) for name in values if name.endswith("_signal")}
+    return {name: float(np.mean(entries)) for name, entries in values.items()} | counts
 
 
 @torch.inference_mode()

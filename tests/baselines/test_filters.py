@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from components.baselines.filters import average, box_mean, contrast, correlate, gaussian, separable
+from components.baselines.filters import average, box_mean, contrast, correlate, gaussian, mirrored, separable
 
 TAPS = (0.5, -1.0, 3.0, 0.25, 2.0)
 
@@ -84,3 +84,10 @@ def test_leading_dimensions_are_filtered_one_by_one():
     filters = (contrast, lambda x: gaussian(x, 2, 1.0), lambda x: average(x, 3), lambda x: box_mean(x, 3))
     for function in filters:
         assert torch.equal(function(stack)[1, 2, 0], function(stack[1, 2, 0].clone()))
+
+
+@pytest.mark.parametrize(("size", "before", "after"), [(5, 2, 3), (3, 7, 11), (1, 4, 0)])
+def test_mirrored_is_numpys_symmetric_padding(size, before, after):
+    image = torch.arange(2 * size).reshape(2, size)
+    expected = np.pad(image.numpy(), ((0, 0), (before, after)), "symmetric")
+    np.testing.assert_array_equal(mirrored(image, before, after, -1), expected)

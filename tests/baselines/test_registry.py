@@ -20,7 +20,8 @@ def first(sources, *, gain: float = 1.0, steps: int = 2, exact: bool = True):
 
 def test_the_founding_methods_are_there_in_order():
     names = list_methods()
-    assert {"dwt", "gff", "laplacian", "max", "mean", "mertens"} <= set(names)
+    founders = {"dwt", "gff", "laplacian", "max", "mean", "mertens"}
+    assert founders | {"dtcwt", "eol", "gtf", "msvd", "pca", "rolp", "swt", "two_scale"} <= set(names)
     assert list(names) == sorted(names)
 
 
@@ -67,6 +68,13 @@ def test_defaults_are_the_papers():
     assert get_method("laplacian").defaults == {"levels": 4}
     assert get_method("dwt").defaults == {"wavelet": "db4", "levels": 4, "mode": "symmetric"}
     assert get_method("mertens").defaults == {"omega_c": 1.0, "omega_e": 1.0, "sigma": 0.2}
+    assert get_method("pca").defaults == get_method("max").defaults == {}
+    assert get_method("rolp").defaults == {"levels": 4, "offset": 0.02}
+    assert get_method("swt").defaults == {"wavelet": "haar", "levels": 4}
+    assert get_method("dtcwt").defaults == {"levels": 4} and get_method("msvd").defaults == {"levels": 1}
+    assert get_method("gtf").defaults == {"lambda_": 4.0, "iterations": 100}
+    assert get_method("two_scale").defaults == {"mean_radius": 17, "median_radius": 1}
+    assert get_method("eol").defaults == {"window_radius": 4, "majority_radius": 7}
     gff = get_method("gff").defaults
     assert (gff["average_radius"], gff["r_g"], gff["sigma_g"]) == (15, 5, 5.0)
     assert (gff["r1"], gff["eps1"], gff["r2"], gff["eps2"]) == (45, 0.3, 7, 1e-6)

@@ -21,8 +21,8 @@ class CuNet(PublishedNet):
     """CU-Net for two RGB sources.
 
     Example:
-        >>> CuNet()(torch.rand(2, 1, 3, 20, 31)).shape
-        torch.Size([1, 3, 20, 31])
+        >>> CuNet()(torch.rand(2, 1, 3, 8, 11)).shape
+        torch.Size([1, 3, 8, 11])
     """
 
     radius = 80  # 4 pixels for each of 20 convolutions in a row: 9 for a code, twice, and one after each
@@ -58,6 +58,7 @@ class CuNet(PublishedNet):
 
     def fuse(self, sources: Tensor) -> Tensor:
         """Lumas (2, B, 1, H, W) in [0, 1] to (B, 1, H, W) in [0, 1]."""
+        sources = sources.flip(0) if self.swapped else sources
         return luma(self.run(sources.expand(-1, -1, 3, -1, -1)).clamp(0, 1))
 
 
@@ -99,6 +100,7 @@ published(
             sha256,
             "cindydeng1991/TPAMI-CU-Net",
             "ac43ffccfe3a2c10e095a2fedd060d378c393b80",
+            swapped=task == "mef",  # under-exposed first gives visible stripes
         )
         for task, (name, sha256) in _FILES.items()
     },

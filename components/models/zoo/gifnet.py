@@ -22,8 +22,8 @@ class GifNet(PublishedNet):
     """GIFNet for two sources.
 
     Example:
-        >>> GifNet().eval()(torch.rand(2, 1, 1, 20, 31)).shape
-        torch.Size([1, 1, 20, 31])
+        >>> GifNet().eval()(torch.rand(2, 1, 1, 8, 11)).shape
+        torch.Size([1, 1, 8, 11])
     """
 
     minimum = 2 * WINDOW
@@ -112,10 +112,12 @@ class Block(nn.Module):
         """Both streams (B, 98, H, W); where windows are not shifted, the first is asked by the second's queries."""
         bias = self.bias()
         normed = [stream.norm(x) for stream, x in zip(self.streams, (first, second), strict=True)]
-        query, key = zip(*(s.query_key(n[0]).chunk(2, dim=1) for s, n in zip(self.streams, normed, strict=True)), strict=True)
+        pairs = [s.query_key(n[0]).chunk(2, dim=1) for s, n in zip(self.streams, normed, strict=True)]
+        query, key = zip(*pairs, strict=True)
         queries = (query[0] if self.shift else query[1], query[1])
         out = []
-        for stream, x, q, k, (n, scale, offset) in zip(self.streams, (first, second), queries, key, normed, strict=True):
+        parts = zip(self.streams, (first, second), queries, key, normed, strict=True)
+        for stream, x, q, k, (n, scale, offset) in parts:
             x = x + scale * stream.attend(q, k, stream.value(n), bias, self.shift) + offset
             out.append(x + stream.mlp(x))
         return tuple(out)
@@ -175,7 +177,8 @@ def to_windows(x: Tensor, shift: int) -> Tensor:
     height, width = x.shape[-2:]
     right, bottom = ((-side - shift) % WINDOW for side in (width, height))
     x = functional.pad(x, (shift, right, shift, bottom), mode="reflect")
-    x = x.unflatten(2, (-1, WINDOW)).unflatten(4, (-1, WINDOW)).unflatten(1, (HEADS, -1))  # B, head, c, rows, y, columns, x
+    x = x.unflatten(2, (-1, WINDOW)).unflatten(4, (-1, WINDOW)).unflatten(1, (HEADS, -1))
+    # B, head, c, rows, y, columns, x
     return x.permute(0, 3, 5, 1, 4, 6, 2).flatten(0, 2).flatten(2, 3)
 
 
@@ -200,7 +203,7 @@ published(
     tasks=("vif", "mif", "mfif", "mef"),
     paper="Cheng et al., One Model for ALL: Low-Level Task Interaction Is a Key to Task-Agnostic Image Fusion, CVPR",
     year=2025,
-    parameters=0,
+    parameters=743_032,
     equation="F = decoder([E, T(E)]), E = encoder([A, B]), T two interacting window transformers",
-    notes="trained on infrared-visible and multi-focus pairs only",
+    notes="trained on infrared-visible and multi-focus pairs only; parameters without those for training",
 )

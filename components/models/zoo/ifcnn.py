@@ -16,7 +16,7 @@ from components.models.zoo.network import PublishedNet
 from components.models.zoo.registry import Weights, published
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_MERGES = {"max": lambda features: features.amax(0), "mean": lambda features: features.mean(0), "sum": lambda features: features.sum(0)}
+_MERGES = {"max": torch.amax, "mean": torch.mean, "sum": torch.sum}
 
 
 class Ifcnn(PublishedNet):
@@ -53,7 +53,7 @@ class Ifcnn(PublishedNet):
     def forward(self, sources: Tensor) -> Tensor:
         """Normalised RGB (n, B, 3, H, W) to normalised RGB (B, 3, H, W)."""
         features = torch.stack([self.block2(self.stem(source)) for source in sources])
-        return self.head(self.block3(self.merge(features)))
+        return self.head(self.block3(self.merge(features, dim=0)))
 
     def fuse(self, sources: Tensor) -> Tensor:
         """Lumas (n, B, 1, H, W) in [0, 1] to (B, 1, H, W) in [0, 1]."""
@@ -102,5 +102,5 @@ _THREE = ("vif", "mif", "mfif")
 _register("ifcnn_max", "max", _THREE, imagenet=True, notes="ImageNet normalisation, as behind the paper's results")
 _register("ifcnn_max_raw", "max", ("vif", "mif"), imagenet=False, notes="no normalisation, as in the authors' script")
 _register("ifcnn_mean", "mean", _THREE, imagenet=True, notes="ImageNet normalisation; for comparison only")
-_register("ifcnn_mean_raw", "mean", ("mef",), imagenet=False, notes="the authors' choice for exposures, without their CLAHE")
+_register("ifcnn_mean_raw", "mean", ("mef",), imagenet=False, notes="as for the authors' exposures, without CLAHE")
 _register("ifcnn_sum", "sum", _THREE, imagenet=True, notes="ImageNet normalisation; for comparison only")

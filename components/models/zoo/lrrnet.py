@@ -20,8 +20,8 @@ class LrrNet(PublishedNet):
     """LRRNet for an infrared and a visible source.
 
     Example:
-        >>> LrrNet()(torch.rand(2, 1, 1, 20, 31)).shape
-        torch.Size([1, 1, 20, 31])
+        >>> LrrNet()(torch.rand(2, 1, 1, 8, 11)).shape
+        torch.Size([1, 1, 8, 11])
     """
 
     minimum = 2

@@ -21,6 +21,7 @@ class PublishedNet(nn.Module):
         radius: how far an output pixel sees, in pixels; None if it sees the whole image.
         tile: side from which images are fused in tiles, in pixels.
         renames: regular expressions that turn published tensor names into ours, with their replacements, in order.
+        swapped: ``fuse`` gives the sources to the network in the other order; set from the weights.
         unused: published tensors that fusing does not need, as a regular expression on their names.
     """
 
@@ -30,6 +31,7 @@ class PublishedNet(nn.Module):
     tile: ClassVar[int] = 1024
     renames: ClassVar[dict[str, str]] = {}
     unused: ClassVar[str] = r"$^"
+    swapped: bool = False
 
     def fuse(self, sources: Tensor) -> Tensor:
         """Lumas (n, B, 1, H, W) in [0, 1] of any size to their fusion (B, 1, H, W) in [0, 1]."""

@@ -27,6 +27,7 @@ class Weights:
         repository: ``owner/name`` on GitHub.
         commit: at which the file was seen.
         licence: SPDX name, or ``none stated``.
+        swapped: it was trained with the task's sources in the other order than ours.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Weights:
     repository: str
     commit: str
     licence: str = "none stated"
+    swapped: bool = False
 
     @property
     def url(self) -> str:

@@ -48,7 +48,7 @@ def test_checkpoints_have_one_name_and_one_hash_each():
 
 
 @every_method
-@pytest.mark.parametrize("size", [(37, 50), (1, 5), (32, 32)], ids=str)
+@pytest.mark.parametrize("size", [(17, 24), (1, 5)], ids=str)
 def test_any_size_comes_back_in_range(name, size, network):
     sources = torch.rand(2, 2, 1, *size, generator=torch.Generator().manual_seed(1))
     fused = network(name).fuse(sources)
@@ -59,14 +59,14 @@ def test_any_size_comes_back_in_range(name, size, network):
 @every_method
 def test_a_batch_equals_its_images_one_by_one(name, network):
     net = network(name)
-    sources = torch.rand(2, 3, 1, 33, 40, generator=torch.Generator().manual_seed(1))
-    alone = torch.cat([net.fuse(sources[:, n : n + 1]) for n in range(3)])
+    sources = torch.rand(2, 2, 1, 17, 20, generator=torch.Generator().manual_seed(1))
+    alone = torch.cat([net.fuse(sources[:, n : n + 1]) for n in range(2)])
     torch.testing.assert_close(net.fuse(sources), alone, atol=1e-5, rtol=0)
 
 
 @every_method
 def test_networks_for_more_than_two_sources_do_not_mind_their_order(name, network):
-    sources = torch.rand(3, 1, 1, 24, 31, generator=torch.Generator().manual_seed(1))
+    sources = torch.rand(3, 1, 1, 17, 20, generator=torch.Generator().manual_seed(1))
     if not get_method(name).symmetric:
         assert get_method(name).n_sources == (2, 2)
         return
@@ -77,10 +77,9 @@ def test_networks_for_more_than_two_sources_do_not_mind_their_order(name, networ
 @pytest.mark.parametrize("name", ["ifcnn_max", "densefuse", "lrrnet", "cunet"])
 def test_tiles_give_what_the_whole_image_gives(name, network):
     net, channels = network(name), 3 if name in ("ifcnn_max", "cunet") else 1
-    side = 2 * net.radius + 41
-    sources = torch.rand(2, 1, channels, side, side + 30, generator=torch.Generator().manual_seed(1))
-    tiled = run_local(net, sources, radius=net.radius, tile=40)
-    torch.testing.assert_close(tiled, net(sources), atol=1e-5, rtol=0)
+    strip = torch.rand(2, 1, channels, 4, 3 * net.radius, generator=torch.Generator().manual_seed(1))
+    tiled = run_local(net, strip, radius=net.radius, tile=net.radius)
+    torch.testing.assert_close(tiled, net(strip), atol=1e-5, rtol=0)
 
 
 def test_a_tile_sees_no_further_than_it_must():
