@@ -42,7 +42,9 @@ def main() -> None:
     if options.memory_of is not None:
         print(peak_memory(options.memory_of))
         return
-    print(f"SigFormer, decompose and reconstruct, on {machine()}, {options.threads} threads, torch {torch.__version__}\n")
+    print(
+        f"SigFormer, decompose and reconstruct, on {machine()}, {options.threads} threads, torch {torch.__version__}\n"
+    )
     print(times_table(options.batch, options.repeats), memory_table(options.threads), sep="\n\n")
 
 
@@ -64,7 +66,7 @@ def times_table(batch: int, repeats: int) -> str:
     return "\n".join([head, *rows, f"| whole forward pass | {whole / repeats:.3f} | 100 % |"])
 
 
-class timed:  # noqa: N801
+class timed:
     """While entered, adds the seconds spent in every part of ``model`` to ``spent``."""
 
     def __init__(self, model: SigFormer, spent: Counter) -> None:

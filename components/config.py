@@ -49,12 +49,16 @@ def load_params(path: Path = PARAMS) -> Params:
     try:
         raw = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run in the project folder or restore it with 'git checkout {path}'") from None
+        raise UserError(
+            f"{path}: no such file; run in the project folder or restore it with 'git checkout {path}'"
+        ) from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file in UTF-8; restore it with 'git checkout {path}'") from None
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
-        raise UserError(f"{path}: not valid YAML near line {where.line + 1 if where else '?'}; mend the syntax") from None
+        raise UserError(
+            f"{path}: not valid YAML near line {where.line + 1 if where else '?'}; mend the syntax"
+        ) from None
     return validate(raw, path)
 
 

@@ -116,7 +116,13 @@ def _open(stage: str, task: str | None, parameters: dict[str, object], started: 
         parent = os.environ.get(PARENT) or _parent(client, experiment)
         _sweep(client, experiment, stage, task)
     name = f"{stage}@{task}" if task else stage
-    tags = {"mlflow.parentRunId": parent, "mlflow.runName": name, "stage": stage, "task": task or "", "commit": commit()}
+    tags = {
+        "mlflow.parentRunId": parent,
+        "mlflow.runName": name,
+        "stage": stage,
+        "task": task or "",
+        "commit": commit(),
+    }
     tags["pid"] = str(os.getpid())
     run = client.create_run(experiment, start_time=started, tags=tags)
     _log_parameters(client, run.info.run_id, parameters)
@@ -128,7 +134,7 @@ def _close(opened: Future, run: StageRun, status: str) -> None:
         client, run_id = opened.result()
         _write(client, run_id, run)
         client.set_terminated(run_id, status)
-    except Exception as error:  # noqa: BLE001 - bookkeeping must never cost a finished computation
+    except Exception as error:
         reason = str(error).partition("\n")[0]
         print(f"warning: the MLflow ledger {DATABASE} could not be written ({reason})", file=sys.stderr)
 
@@ -140,9 +146,7 @@ def _write(client: "MlflowClient", run_id: str, run: StageRun) -> None:
     entries = [Metric(row.name, row.value, now, row.step) for row in run.rows]
     for start in range(0, len(entries), BATCH):
         client.log_batch(run_id, metrics=entries[start : start + BATCH])
-    inputs = [
-        DatasetInput(Dataset(name, sha256_file(path)[:32], "local", str(path))) for name, path in run.datasets
-    ]
+    inputs = [DatasetInput(Dataset(name, sha256_file(path)[:32], "local", str(path))) for name, path in run.datasets]
     if inputs:
         client.log_inputs(run_id, inputs)
     for path, folder in run.files:

@@ -10,7 +10,7 @@ from components.manifest import TASKS, modalities, read_pairs, read_photos
 from components.shards.reader import ShardPairs
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 DATA = Path("data")
 # Middlebury's motorcycle has no licence that allows showing changed versions.

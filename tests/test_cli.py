@@ -9,8 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from components import cli
-from components import baselines
+from components import baselines, cli
 from components.baselines import get_method
 from components.colour import is_grey
 from components.errors import UserError

@@ -96,7 +96,9 @@ def test_csv_and_parquet_agree_and_carry_the_conventions(fused):
 
 def test_printed_means_say_what_they_are(fused):
     result = run(*BOTH, "--metrics", "sd")
-    mean = np.mean([float(score(*map(batch, (f"max/{s}.png", f"ir/{s}.png", f"vis/{s}.png")), metrics="sd")["sd"]) for s in STEMS])
+    mean = np.mean(
+        [float(score(*map(batch, (f"max/{s}.png", f"ir/{s}.png", f"vis/{s}.png")), metrics="sd")["sd"]) for s in STEMS]
+    )
     line = next(line for line in result.stdout.splitlines() if re.match(r"\W*max ", line))
     assert f" {mean:.2f} " in line
     assert f"{LUMA} (6 of 12 files), rounded to 8 bits" in result.stdout
@@ -118,7 +120,9 @@ def test_every_metric_is_scored_with_all_and_reference_ones_only_with_a_referenc
         pytest.skip("no metric of the registry needs a reference")
     assert run(*one, "--reference", "max/day.png", "--parquet", "scores.parquet").exit_code == 0
     found, name = values_of()["day", "day"], min(with_reference)
-    expected = score(*map(batch, ("mean/day.png", "ir/day.png", "vis/day.png")), metrics=name, reference=batch("max/day.png"))
+    expected = score(
+        *map(batch, ("mean/day.png", "ir/day.png", "vis/day.png")), metrics=name, reference=batch("max/day.png")
+    )
     assert set(found) == set(list_metrics())
     assert found[name] == pytest.approx(expected[name].item(), rel=1e-9)
     assert_mistake(run(*one[:-1], name), name, "reference")
@@ -193,7 +197,9 @@ def test_reference_is_matched_by_stem_and_must_fit(fused):
 def test_lossy_files_warn_whatever_their_name(fused):
     pixels = cv2.imread("max/noon.png")
     Path("max/noon.png").write_bytes(cv2.imencode(".jpg", pixels)[1].tobytes())
-    Path("ir/day.png").write_bytes(cv2.imencode(".webp", cv2.imread("ir/day.png"), (cv2.IMWRITE_WEBP_QUALITY, 80))[1].tobytes())
+    Path("ir/day.png").write_bytes(
+        cv2.imencode(".webp", cv2.imread("ir/day.png"), (cv2.IMWRITE_WEBP_QUALITY, 80))[1].tobytes()
+    )
     told = [line for line in run(*BOTH, "--metrics", "sd").stderr.splitlines() if line.startswith("warning")]
     assert len(told) == 2
     assert "1 of 3 fused images of max" in told[0] and "1 of 6 source" in told[1]
@@ -262,7 +268,9 @@ def test_mistakes_are_one_line_before_any_work(fused, arguments, words):
 
 
 def test_single_files_and_names_that_do_not_meet(fused):
-    assert "day" in run("--a", "ir/day.png", "--b", "vis/day.png", "--fused", "mean/day.png", "--metrics", "sd,mi").stdout
+    assert (
+        "day" in run("--a", "ir/day.png", "--b", "vis/day.png", "--fused", "mean/day.png", "--metrics", "sd,mi").stdout
+    )
     write_image("other/dawn.png", picture(0, 20, 20))
     assert_mistake(run(*FOLDERS, "--fused", "other"), "share no file stem")
     for folder, stem in (("first", "day"), ("second", "night")):

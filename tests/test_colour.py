@@ -139,7 +139,9 @@ def test_fused_chroma_lies_between_the_sources_and_torch_agrees(a, b):
     out = restore_colour(luma(a), a, b, "mef")
     assert torch.allclose(restore_colour(batch(luma(a)), batch(a), batch(b), "mef"), batch(out), atol=1e-9)
     if (chroma := carry_chroma(a, b)) is not None:
-        for plane, x, y in zip(chroma, *((rgb_to_ycbcr(i)[..., 1], rgb_to_ycbcr(i)[..., 2]) for i in (a, b)), strict=True):
+        for plane, x, y in zip(
+            chroma, *((rgb_to_ycbcr(i)[..., 1], rgb_to_ycbcr(i)[..., 2]) for i in (a, b)), strict=True
+        ):
             assert (plane >= np.minimum(np.minimum(x, y), 0.5) - 1e-12).all()
             assert (plane <= np.maximum(np.maximum(x, y), 0.5) + 1e-12).all()
 

@@ -62,7 +62,11 @@ def test_paper_scale_is_the_papers():
         ("sigformer.backbone", "mlp", "key 'sigformer.backbone': .*'cnn'.*got 'mlp'; correct"),
         ("sigformer.pretrained", "maybe", "key 'sigformer.pretrained': .*got 'maybe'; correct"),
         ("finetune.source", "natural", "unknown key 'finetune.source'; remove it"),
-        ("ingest.vif.sources", [{"kind": "demo", "count": 3, "size": 128, "colour": 1}], "unknown key 'ingest.vif.sources.0.colour'"),
+        (
+            "ingest.vif.sources",
+            [{"kind": "demo", "count": 3, "size": 128, "colour": 1}],
+            "unknown key 'ingest.vif.sources.0.colour'",
+        ),
         ("ingest.vif.sources", [{"kind": "zip"}], "ingest.vif.sources.0"),
     ],
 )

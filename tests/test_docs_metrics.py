@@ -51,7 +51,9 @@ def golden(tmp_path):
         values = {name: value.item() for name, value in score(fused, a, b, metrics=("sd", "cc")).items()}
         values["sd"] *= 1 + 0.02 * n
         facts = {"dataset": "set", "pair": str(n), "method": "noise", "fragile": ["q_c", "cc"] if n == 0 else ["q_c"]}
-        records.append(facts | dict(zip(("a", "b", "fused"), names, strict=True)) | {"values": values | {"unknown": 1.0}})
+        records.append(
+            facts | dict(zip(("a", "b", "fused"), names, strict=True)) | {"values": values | {"unknown": 1.0}}
+        )
     (tmp_path / "metrics_golden.json").write_text(json.dumps(records))
     return tmp_path
 

@@ -115,7 +115,9 @@ def test_other_faults_keep_their_type(tmp_path):
 def test_file_and_folder_are_flushed_before_and_after_the_rename(tmp_path, monkeypatch):
     calls = []
     fsync, replace = os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda fd: (calls.append(os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))), fsync(fd)))
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: (calls.append(os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))), fsync(fd))
+    )
     monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("rename"), replace(a, b)))
     write_atomic(tmp_path / "a", b"x")
     assert [call.startswith(".a.") or call for call in calls] == [True, "rename", tmp_path.name]

@@ -297,7 +297,15 @@ def test_too_small():
 
 
 @REPEATABLE
-@given(arrays(np.uint8, st.one_of(array_shapes(min_dims=2, max_dims=2, max_side=9), st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))))
+@given(
+    arrays(
+        np.uint8,
+        st.one_of(
+            array_shapes(min_dims=2, max_dims=2, max_side=9),
+            st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)),
+        ),
+    )
+)
 def test_8_bit_round_trip(array):
     for encode in (encode_png, encode_webp):
         data = encode(array / np.float32(255))

@@ -62,13 +62,19 @@ def photo(number):
 
 
 def test_columns_are_the_contract():
-    assert PAIRS.names == (
-        "pair_id task subtask split a_path b_path a_sha256 b_sha256 height width a_channels b_channels source licence"
-    ).split()
-    assert PHOTOS.names == (
-        "photo_id path sha256 phash height width channels source licence licence_url author "
-        "allows_derivatives allows_commercial"
-    ).split()
+    assert (
+        PAIRS.names
+        == (
+            "pair_id task subtask split a_path b_path a_sha256 b_sha256 height width a_channels b_channels source licence"
+        ).split()
+    )
+    assert (
+        PHOTOS.names
+        == (
+            "photo_id path sha256 phash height width channels source licence licence_url author "
+            "allows_derivatives allows_commercial"
+        ).split()
+    )
     assert QUARANTINE.names == ["path", "stage", "reason", "detail"]
     assert PHOTOS.field("allows_commercial").type == pa.bool_() and PAIRS.field("height").type == pa.int32()
 

@@ -31,7 +31,10 @@ def clone(tmp_path_factory):
     """What git holds (and would take) of this repository, with tiny parameters and no lock file."""
     folder = tmp_path_factory.mktemp("clone")
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     if listed.returncode:
         pytest.skip(f"not a git repository: {listed.stderr.strip()}")
@@ -49,7 +52,9 @@ def clone(tmp_path_factory):
 def dvc(folder, *arguments):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1", "SIGFORGE_TRACKING": "off", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], cwd=folder, env=env, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -63,7 +68,10 @@ def stale(folder):
     """Targets whose dependencies or parameters differ from their lock entry, and why."""
     found = json.loads(dvc(folder, "status", "--json"))
     reasons = {target: [entry for entry in why if isinstance(entry, dict)] for target, why in found.items()}
-    return {target: [dep for entry in entries for dep in entry.get("changed deps", {})] for target, entries in reasons.items()}
+    return {
+        target: [dep for entry in entries for dep in entry.get("changed deps", {})]
+        for target, entries in reasons.items()
+    }
 
 
 def edit(folder, key, value):
@@ -106,7 +114,9 @@ def test_stages_are_listed_with_what_they_do(clone):
 
 def test_the_graph_reads_like_the_pipeline(graph):
     for task in TASKS:
-        assert graph[f"ingest@{task}"] == {f"{stage}@{task}" for stage in ("fuse", "plgn", "finetune", "evaluate")} | {"report"}
+        assert graph[f"ingest@{task}"] == {f"{stage}@{task}" for stage in ("fuse", "plgn", "finetune", "evaluate")} | {
+            "report"
+        }
         for stage, after in zip(PER_TASK, PER_TASK[1:]):
             assert f"{after}@{task}" in graph[f"{stage}@{task}"]
         assert f"synth@{task}" in graph["ingest@photos"]
@@ -126,7 +136,9 @@ def done(clone):
 def test_one_target_runs_with_what_it_needs_and_only_once(clone, done):
     assert done == CHAIN
     assert (clone / "data/evaluate/vif/summary.json").exists()
-    assert sorted(path.name for path in (clone / "data").iterdir()) == sorted({target.partition("@")[0] for target in CHAIN})
+    assert sorted(path.name for path in (clone / "data").iterdir()) == sorted(
+        {target.partition("@")[0] for target in CHAIN}
+    )
     assert repro(clone, "evaluate@vif") == set()
     assert not CHAIN & set(stale(clone))
 

@@ -51,7 +51,10 @@ def test_modules_run(command):
 def test_sigforge_commands_take_the_options_shown(command):
     words = command.split()
     done = subprocess.run(
-        [Path(sys.executable).parent / "sigforge", words[1], "--help"], capture_output=True, text=True, env={"COLUMNS": "200"}
+        [Path(sys.executable).parent / "sigforge", words[1], "--help"],
+        capture_output=True,
+        text=True,
+        env={"COLUMNS": "200"},
     )
     assert done.returncode == 0, done.stderr
     assert all(word in done.stdout for word in words if word.startswith("-"))

@@ -9,7 +9,6 @@ beyond, reversed in time in the second tree.
 Differs from the paper: the image continues as its mirror image, padded to a multiple of 2^levels.
 """
 
-import torch
 from torch import Tensor
 
 from components.baselines.filters import mirrored

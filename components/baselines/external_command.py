@@ -101,7 +101,7 @@ def _fill(command: str, folders: dict[str, Path]) -> list[str]:
     return words
 
 
-def _run(arguments: list[str], timeout: float, sink) -> str:  # noqa: ANN001
+def _run(arguments: list[str], timeout: float, sink) -> str:
     """What went wrong, or nothing."""
     try:
         process = subprocess.Popen(

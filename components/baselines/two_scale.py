@@ -5,7 +5,6 @@ Bavirisetti & Dhuli, "Two-Scale Image Fusion of Visible and Infrared Images Usin
 Differs from the paper: any number of sources; where nothing is salient the sources share equally.
 """
 
-import torch
 from torch import Tensor
 
 from components.baselines.filters import average, mirrored

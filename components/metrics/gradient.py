@@ -70,7 +70,7 @@ def qabf(context: Context) -> Tensor:
         >>> from components.metrics import score
         >>> checks = (torch.arange(32) // 4 % 2).float().expand(1, 1, 32, 32)
         >>> round(score(checks, checks, checks, metrics="qabf")["qabf"].item(), 4)
-        0.9757
+        0.9753
     """
     gx, gy = context.sobel
     strength = context.once(_sobel_strength)

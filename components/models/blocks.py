@@ -15,8 +15,8 @@ from components.signal.scan import Scan, flatten, unflatten
 class ChannelNorm(nn.Module):
     """Layer normalisation over the channels of (B, C, h, w) maps, without a bias.
 
-    No layer of these blocks has one: tokens of flat regions hold next to no detail, are blown up to unit length here, and a bias
-    behind would be added to all of them alike, which shows as a grid of patches.
+    No layer of these blocks has one: tokens of flat regions hold next to no detail, are blown up to unit length here,
+    and a bias behind would be added to all of them alike, which shows as a grid of patches.
     """
 
     def __init__(self, width: int) -> None:

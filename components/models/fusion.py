@@ -18,8 +18,8 @@ KIND = "fusion"
 class Merge(nn.Module):
     """Subbands of all sources, concatenated along channels, to one set: a 1x1 convolution and a perceptron beside it.
 
-    Starts as the mean. A sum of linear maps cannot take the stronger of two coefficients; the perceptron, which sees those
-    of all sources at one place, can.
+    Starts as the mean. A sum of linear maps cannot take the stronger of two coefficients; the perceptron, which sees
+    those of all sources at one place, can.
     """
 
     def __init__(self, convolution: type[nn.Conv1d] | type[nn.Conv2d], channels: int, sources: int) -> None:
@@ -27,7 +27,9 @@ class Merge(nn.Module):
         together = sources * channels
         self.mean = convolution(together, channels, 1)
         self.choose = nn.Sequential(
-            convolution(together, 2 * together, 1, bias=False), nn.GELU(), convolution(2 * together, channels, 1, bias=False)
+            convolution(together, 2 * together, 1, bias=False),
+            nn.GELU(),
+            convolution(2 * together, channels, 1, bias=False),
         )
         with torch.no_grad():
             self.mean.weight.zero_()
@@ -89,4 +91,6 @@ def load_fusion(path: Path) -> FusionNet:
     Raises:
         UserError: no such file, not a fusion network, or one of another version.
     """
-    return load_model(path, lambda config: FusionNet(SigFormer(SigFormerConfig.model_validate(config["sigformer"]))), kind=KIND)
+    return load_model(
+        path, lambda config: FusionNet(SigFormer(SigFormerConfig.model_validate(config["sigformer"]))), kind=KIND
+    )

@@ -49,7 +49,8 @@ class SigFormerConfig(BaseModel):
     bands: int = Field(3, ge=2, description="subbands per wavelet split: one low, the rest high")
     boundaries: Rule = Field("line", description="where spectra are cut")
     scan: Literal["levels", "channels", "rows"] = Field(
-        "levels", description="who reads columns instead of rows: every second submodule, that and every second channel, or nobody"
+        "levels",
+        description="who reads columns, not rows: every second submodule, that and every second channel, or nobody",
     )
     skip: Literal["full", "pooled", "none"] = Field("none", description="what Eq. 11 adds to the low subband")
     embedding: Literal["lapped", "patch"] = Field("lapped", description="windows that overlap by half, or patches")
@@ -294,9 +295,7 @@ def load_sigformer(path: Path, config: SigFormerConfig) -> SigFormer:
 
 
 def _slice(parts: Subbands, rows: slice) -> Subbands:
-    return Subbands(
-        parts.low[rows], tuple(h[rows] for h in parts.high), tuple(b[rows] for b in parts.boundaries)
-    )
+    return Subbands(parts.low[rows], tuple(h[rows] for h in parts.high), tuple(b[rows] for b in parts.boundaries))
 
 
 def _backbone(config: SigFormerConfig) -> nn.Module:

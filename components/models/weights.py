@@ -34,7 +34,7 @@ def read_weights(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict]:
     try:
         with safe_open(str(path), framework="pt") as file:
             facts = json.loads((file.metadata() or {}).get(METADATA, "{}"))
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            state = {name: file.get_tensor(name) for name in file.keys()}
     except FileNotFoundError:
         raise UserError(f"{path}: no such model file; run the stage that trains it or give another path") from None
     except SafetensorError as error:

@@ -145,7 +145,9 @@ def _arranged(columns: Sequence[Column], order: Sequence[int]) -> Iterator[Colum
 
 def _where_undefined(columns: Sequence[Column], pairs: int) -> list[str]:
     fewer = [column for column in columns if column.pairs < pairs]
-    return [f"{c.metric.name} is over the {c.pairs} of {pairs} pairs where no method shown lacks a value" for c in fewer]
+    return [
+        f"{c.metric.name} is over the {c.pairs} of {pairs} pairs where no method shown lacks a value" for c in fewer
+    ]
 
 
 def _cell(mean: float, low: float, high: float, place: int, digits: int) -> Cell:

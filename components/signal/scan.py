@@ -6,8 +6,8 @@ column by column.
 
 from typing import Literal
 
-from torch import Tensor
 import torch
+from torch import Tensor
 
 Scan = Literal["alternate", "rows"]
 

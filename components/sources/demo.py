@@ -18,7 +18,7 @@ size  no overlap  in all
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import skimage.data
@@ -74,7 +74,7 @@ class DemoPhoto:
     allows_commercial: bool
 
 
-@lru_cache(maxsize=None)
+@cache
 def base_image(name: str) -> NDArray[np.uint8]:
     """The whole base photograph as read-only uint8 (H, W, 3) RGB; grey ones have three equal channels.
 
@@ -122,8 +122,10 @@ def photographs(count: int, size: int, seed: int) -> Iterator[DemoPhoto]:
     if not tiles:
         raise UserError(f"demo photographs, size: no tile of {size} px fits; choose 16 to 512")
     if not 0 <= count <= len(tiles):
-        raise UserError(f"demo photographs, count: {count} asked for, 0 to {len(tiles)} tiles of {size} px exist; "
-                        "ask for fewer or smaller ones")
+        raise UserError(
+            f"demo photographs, count: {count} asked for, 0 to {len(tiles)} tiles of {size} px exist; "
+            "ask for fewer or smaller ones"
+        )
     shuffled = np.random.default_rng(seed).permutation(len(tiles))
     order = sorted(shuffled, key=lambda i: tiles[i].overlap)
     return (_photo(tiles[i], size) for i in order[:count])
@@ -138,7 +140,7 @@ class _Tile:
     overlap: int
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tiles(size: int) -> tuple[_Tile, ...]:
     """Every usable tile of every base photograph, in lattice order."""
     return tuple(tile for base in TILED for tile in _lattice(base, size)) if size >= 16 else ()

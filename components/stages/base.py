@@ -73,7 +73,9 @@ def main(stage: str, run: Run, *, sections: tuple[str, ...], tasks: tuple[str, .
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return _fail(stage, task, f"{error.filename or 'data'}: disk full; free space and run again, finished work is kept")
+        return _fail(
+            stage, task, f"{error.filename or 'data'}: disk full; free space and run again, finished work is kept"
+        )
     return 0
 
 

@@ -30,7 +30,13 @@ from components.stages.trained import MODEL
 
 OURS = "sigfusion"
 SCHEMA = pa.schema(
-    [("pair_id", pa.string()), ("subtask", pa.string()), ("method", pa.string()), ("metric", pa.string()), ("value", pa.float64())]
+    [
+        ("pair_id", pa.string()),
+        ("subtask", pa.string()),
+        ("method", pa.string()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+    ]
 )
 
 
@@ -74,7 +80,9 @@ def fuse_ours(folder: Path, model: Path, pairs: Sequence[Pair], context: Context
     with progress(f"{context.name} fusing", len(pairs)) as bar:
         for pair in pairs:
             made[pair.pair_id] = folder / f"{pair.pair_id}.png"
-            write_image(made[pair.pair_id], fuse_files(net.fuse, pair.a_path, pair.b_path, pair.task, device=str(device)))
+            write_image(
+                made[pair.pair_id], fuse_files(net.fuse, pair.a_path, pair.b_path, pair.task, device=str(device))
+            )
             bar.advance()
     return made
 

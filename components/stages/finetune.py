@@ -30,7 +30,9 @@ def run(context: Context) -> None:
     pairs = read_pairs(manifest)
     training = [pair for pair in pairs if pair.split == "train"]
     if not training:
-        raise UserError(f"no training pair of {task}; give 'ingest.{task}' more pairs or smaller val and test fractions")
+        raise UserError(
+            f"no training pair of {task}; give 'ingest.{task}' more pairs or smaller val and test fractions"
+        )
     torch.manual_seed(seed_of(params.seed, "finetune", task))
     net, cache = FusionNet(SigFormer(params.sigformer.architecture)), PlaneCache()
     architecture = {"task": task, "sigformer": params.sigformer.architecture.model_dump(mode="json")}

@@ -18,7 +18,6 @@ from components.manifest import (
     QUARANTINE,
     TASKS,
     Pair,
-    Photo,
     Quarantined,
     assign_splits,
     write_table,
@@ -68,7 +67,11 @@ def ingest_pairs(context: Context, config: IngestPairs, folder: Path) -> None:
             found, left = _folder_pairs(context.task, source)
             candidates, quarantined = candidates + found, quarantined + left
     checked, bad = _check(context, check_pair, candidates)
-    fractions = {"train": 1 - config.splits.val - config.splits.test, "val": config.splits.val, "test": config.splits.test}
+    fractions = {
+        "train": 1 - config.splits.val - config.splits.test,
+        "val": config.splits.val,
+        "test": config.splits.test,
+    }
     pairs = with_splits(checked, fractions, context.params.seed, groups)
     _finish(context, folder, quarantined + bad, len(pairs), config.min_pairs, "pairs")
     write_table(pairs, folder / "pairs.parquet", PAIRS)
@@ -124,9 +127,7 @@ def demo_photos(source: DemoSource, seed: int, folder: Path) -> list[PhotoCandid
     return candidates
 
 
-def with_splits(
-    pairs: Sequence[Pair], fractions: dict[str, float], seed: int, groups: dict[str, str]
-) -> list[Pair]:
+def with_splits(pairs: Sequence[Pair], fractions: dict[str, float], seed: int, groups: dict[str, str]) -> list[Pair]:
     """The same pairs with their splits; pairs of one group stay together."""
     splits = assign_splits([pair.pair_id for pair in pairs], fractions, seed, groups)
     split_of = {pair_id: split for split, ids in splits.items() for pair_id in ids}
@@ -144,11 +145,13 @@ def _folder_photos(source: FolderPhotos) -> list[PhotoCandidate]:
     return photo_folder(path, source=source.name, licence=source.licence, limit=source.limit)
 
 
-def _check(context: Context, check, candidates):  # noqa: ANN001, ANN202
+def _check(context: Context, check, candidates):
     """Check candidates over processes; what is good, and what is quarantined."""
     results = []
     with progress(context.name, len(candidates)) as bar:
-        for result in run_units(check, candidates, workers=context.params.compute.workers if len(candidates) > 200 else 1):
+        for result in run_units(
+            check, candidates, workers=context.params.compute.workers if len(candidates) > 200 else 1
+        ):
             results.append(result)
             bar.advance()
     bad = [result for result in results if isinstance(result, Quarantined)]

@@ -126,7 +126,9 @@ def present_channels(task: str, pairs: Sequence[Pair]) -> list[Channel]:
     """
     seen = {name for pair in pairs for name in modalities(pair.task, pair.subtask)}
     if not seen:
-        raise UserError(f"no training pair of {task}; give 'ingest.{task}' more pairs or smaller val and test fractions")
+        raise UserError(
+            f"no training pair of {task}; give 'ingest.{task}' more pairs or smaller val and test fractions"
+        )
     return [channel for channel in task_channels(task) if channel.modality in seen]
 
 
@@ -159,12 +161,10 @@ def _crops(context: Context, found: list[Cell], channel: Channel, cache: PlaneCa
         return np.stack(_planes(found[index], channel, cache))
 
     names = (context.params.seed, "plgn", context.task, channel.name)
-    return CropBatches(
-        load, len(found), batch=config.batch, crop=config.crop, turns=context.task != "vif", names=names
-    )
+    return CropBatches(load, len(found), batch=config.batch, crop=config.crop, turns=context.task != "vif", names=names)
 
 
-def _samples(channels, pairs, fused, cache) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:  # noqa: ANN001
+def _samples(channels, pairs, fused, cache) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     for channel in channels:
         for cell in spread(cells(channel, pairs, fused), VALIDATED):
             yield channel.name, *_planes(cell, channel, cache)

@@ -72,7 +72,7 @@ def read_history(path: Path) -> list[Row]:
     return [Row(**row) for row in pq.read_table(path).to_pylist()]
 
 
-def _fit(context: Context, model: nn.Module, dataset: Dataset, losses, config, folder, device) -> list[Row]:  # noqa: ANN001
+def _fit(context: Context, model: nn.Module, dataset: Dataset, losses, config, folder, device) -> list[Row]:
     compute = context.params.compute
     # On a CPU the cores are the model's; loader threads would only take them away.
     workers = compute.workers if device.torch.type == "cuda" else 0

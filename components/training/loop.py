@@ -92,7 +92,9 @@ def _update(
     model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, config: TrainConfig, step: int
 ) -> None:
     if not torch.isfinite(loss):
-        raise UserError(f"training: loss is {float(loss.detach())} at step {step}; lower 'lr' or check the images of this stage")
+        raise UserError(
+            f"training: loss is {float(loss.detach())} at step {step}; lower 'lr' or check the images of this stage"
+        )
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step, config)
     optimizer.zero_grad(set_to_none=True)

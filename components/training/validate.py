@@ -53,8 +53,8 @@ def modulation(plgn: Plgn, samples: Iterable[tuple[str, np.ndarray, np.ndarray]]
     """Both terms of Eq. (7) on (channel, fused plane, real plane) samples, beside the unmodulated reconstruction's.
 
     Returns:
-        means named ``<channel>_signal``, ``<channel>_signal_identity``, ``<channel>_pixel``, ``<channel>_pixel_identity``,
-        and ``<channel>_samples``, their number.
+        means named ``<channel>_signal``, ``<channel>_signal_identity``, ``<channel>_pixel`` and
+        ``<channel>_pixel_identity``, and their number, ``<channel>_samples``.
     """
     plgn.eval()
     config, device = plgn.sigformer.config, next(plgn.parameters()).device
@@ -69,7 +69,8 @@ def modulation(plgn: Plgn, samples: Iterable[tuple[str, np.ndarray, np.ndarray]]
             ("pixel_identity", loss.identity_pixel),
         ):
             values.setdefault(f"{channel}_{name}", []).append(float(value))
-    counts = {f"{name.removesuffix('_signal')}_samples": len(values[name]) for name in values if name.endswith("_signal")}
+    signals = [name for name in values if name.endswith("_signal")]
+    counts = {f"{name.removesuffix('_signal')}_samples": len(values[name]) for name in signals}
     return {name: float(np.mean(entries)) for name, entries in values.items()} | counts
 
 

@@ -12,7 +12,9 @@ from components.errors import UserError
 CLASSICAL = [name for name in list_methods() if get_method(name).kind == "classical"]
 MANY = [name for name in CLASSICAL if get_method(name).n_sources[1] is None]
 every_method = pytest.mark.parametrize("name", CLASSICAL)
-every_count = pytest.mark.parametrize(("name", "n"), [*((name, 2) for name in CLASSICAL), *((name, 3) for name in MANY)])
+every_count = pytest.mark.parametrize(
+    ("name", "n"), [*((name, 2) for name in CLASSICAL), *((name, 3) for name in MANY)]
+)
 every_size = pytest.mark.parametrize("size", [(61, 83), (64, 64), (8, 8), (1, 5)], ids=str)
 
 
@@ -48,7 +50,10 @@ def test_the_function_itself_keeps_the_contract(name, random_sources):
 
 @every_method
 def test_a_batch_equals_its_images_one_by_one(name, focus, random_sources):
-    crops = [focus.near[..., :80, i : i + 100] for i in (0, 30, 60)], [focus.far[..., :80, i : i + 100] for i in (0, 30, 60)]
+    crops = (
+        [focus.near[..., :80, i : i + 100] for i in (0, 30, 60)],
+        [focus.far[..., :80, i : i + 100] for i in (0, 30, 60)],
+    )
     together = get_method(name).fuse(*map(torch.cat, crops))
     for index, (a, b) in enumerate(zip(*crops, strict=True)):
         alone = get_method(name).fuse(a, b)
@@ -95,7 +100,9 @@ def test_strided_and_differentiable_inputs_are_accepted(name, random_sources):
     a, b = random_sources(2, 1, 1, 40, 24)
     fused = get_method(name).fuse(a.mT.requires_grad_(), b.mT)
     assert not fused.requires_grad
-    torch.testing.assert_close(fused, get_method(name).fuse(a.mT.detach().contiguous(), b.mT.contiguous()), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        fused, get_method(name).fuse(a.mT.detach().contiguous(), b.mT.contiguous()), atol=1e-6, rtol=0
+    )
 
 
 @every_method

@@ -38,7 +38,12 @@ def test_restores_a_two_focus_pair(focus, psnr):
 
 @pytest.mark.parametrize(
     ("option", "match"),
-    [({"wavelet": "db99"}, "wavelet='db99'"), ({"wavelet": "mexh"}, "discrete"), ({"mode": "mirror"}, "symmetric"), ({"levels": 0}, "at least 1")],
+    [
+        ({"wavelet": "db99"}, "wavelet='db99'"),
+        ({"wavelet": "mexh"}, "discrete"),
+        ({"mode": "mirror"}, "symmetric"),
+        ({"levels": 0}, "at least 1"),
+    ],
     ids=str,
 )
 def test_options_pywavelets_does_not_know_are_the_users_error(option, match):

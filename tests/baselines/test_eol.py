@@ -24,7 +24,9 @@ def test_every_pixel_is_one_of_the_sources_and_the_right_one(focus):
 
 
 def test_is_the_best_on_a_two_focus_pair(focus, psnr):
-    assert psnr(fuse(focus.near, focus.far), focus.sharp) > psnr(get_method("dwt").fuse(focus.near, focus.far), focus.sharp)
+    assert psnr(fuse(focus.near, focus.far), focus.sharp) > psnr(
+        get_method("dwt").fuse(focus.near, focus.far), focus.sharp
+    )
 
 
 def test_a_lone_decision_is_outvoted(camera):

@@ -35,7 +35,12 @@ def test_mistakes_name_the_key(name, options, problem):
 
 def test_facts_reach_the_tables():
     method = external_method("cnn", FOLDER | {"paper": "Liu et al., Information Fusion", "year": 2017})
-    assert (method.name, method.kind, method.paper, method.year) == ("cnn", "external", "Liu et al., Information Fusion", 2017)
+    assert (method.name, method.kind, method.paper, method.year) == (
+        "cnn",
+        "external",
+        "Liu et al., Information Fusion",
+        2017,
+    )
     assert method.notes == "external folder: fused" and method.n_sources == (2, 2)
     assert external_method("tool", COMMAND | {"notes": "version 3"}).notes == "version 3"
 

@@ -73,8 +73,10 @@ def test_a_failure_is_one_line_with_the_log(pairs, program, tmp_path):
 
 
 def test_a_hanging_program_is_ended_with_all_it_started(pairs, program, tmp_path):
-    hang = f"import subprocess, sys, time; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n" \
-           f"open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid)); time.sleep(60)"
+    hang = (
+        f"import subprocess, sys, time; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid)); time.sleep(60)"
+    )
     started = time.monotonic()
     with run_command(program(hang, timeout=2), pairs, tmp_path / "log") as done:
         assert "was ended after 2 s" in done.problem
@@ -92,7 +94,10 @@ def test_a_source_that_cannot_be_read_does_not_stop_the_others(pairs, program, t
 
 @pytest.mark.parametrize(
     ("command", "problem"),
-    [("no-such-program {a} {b} {out}", "'no-such-program' cannot be started"), ("'tool {a} {b} {out}", "mend its quotes")],
+    [
+        ("no-such-program {a} {b} {out}", "'no-such-program' cannot be started"),
+        ("'tool {a} {b} {out}", "mend its quotes"),
+    ],
 )
 def test_what_cannot_be_started(command, problem, pairs, tmp_path):
     options = CommandOptions(external="command", command=command)

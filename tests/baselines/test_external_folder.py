@@ -9,7 +9,20 @@ from components.manifest import Pair
 
 
 def pair(name, source="mine", size=(20, 24)):
-    facts = ("mfif", "mfif", "train", f"somewhere/{name}.jpg", "other/x.jpg", "a" * 64, "b" * 64, *size, 1, 1, source, "")
+    facts = (
+        "mfif",
+        "mfif",
+        "train",
+        f"somewhere/{name}.jpg",
+        "other/x.jpg",
+        "a" * 64,
+        "b" * 64,
+        *size,
+        1,
+        1,
+        source,
+        "",
+    )
     return Pair(f"{source}-{name}", *facts)
 
 
@@ -50,7 +63,9 @@ def test_two_files_for_one_pair_are_not_guessed(folder):
         FusedFolder(path, [pair("one")]).find(pair("one"))
 
 
-@pytest.mark.parametrize(("names", "size", "reason"), [((), (20, 24), "missing"), (("one.png",), (24, 20), "different_size")])
+@pytest.mark.parametrize(
+    ("names", "size", "reason"), [((), (20, 24), "missing"), (("one.png",), (24, 20), "different_size")]
+)
 def test_missing_and_wrong_images(folder, names, size, reason):
     images = FusedFolder(folder(*names, size=size), [pair("one")])
     with pytest.raises(ImageError) as error:

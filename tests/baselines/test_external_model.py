@@ -57,7 +57,9 @@ def test_both_formats_fuse_at_any_size(kind, saved):
         assert not fused.requires_grad
 
 
-@pytest.mark.parametrize(("fault", "problem"), [("nan", "NaN or infinity"), ("shape", r"\(2, 1, 16, 19\) for sources of \(2, 1, 16, 20\)")])
+@pytest.mark.parametrize(
+    ("fault", "problem"), [("nan", "NaN or infinity"), ("shape", r"\(2, 1, 16, 19\) for sources of \(2, 1, 16, 20\)")]
+)
 def test_a_network_that_returns_no_image_is_told(fault, problem, saved):
     with pytest.raises(ValueError, match=problem):
         load_model_file(saved("script", fault))(A, B)
@@ -85,7 +87,9 @@ def trapped(kind):
         torch.save((Trap(), {}), buffer)
         return {"data/sample_inputs/model.pt": buffer.getvalue()}
     if kind == "weights":
-        return {"data/weights/model_weights_config.json": b'{"config": {"share": {"path_name": "weight_0", "use_pickle": true}}}'}
+        return {
+            "data/weights/model_weights_config.json": b'{"config": {"share": {"path_name": "weight_0", "use_pickle": true}}}'
+        }
     return {f"data/constants/{kind}_obj_0": pickle.dumps(Trap())}
 
 
@@ -111,7 +115,9 @@ def test_a_member_that_is_there_twice_is_refused(saved):
         load_model_file(path)
 
 
-@pytest.mark.parametrize(("data", "problem"), [(None, "no such file"), (b"words", "neither TorchScript nor torch.export")])
+@pytest.mark.parametrize(
+    ("data", "problem"), [(None, "no such file"), (b"words", "neither TorchScript nor torch.export")]
+)
 def test_other_files(data, problem, tmp_path):
     path = tmp_path / "model.pt"
     if data:

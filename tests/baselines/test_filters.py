@@ -38,7 +38,9 @@ def test_separable_filters_both_directions():
 
 def test_contrast_is_the_magnitude_of_the_four_neighbour_mask():
     image, mask = noise(8, 11), [[0, 1, 0], [1, -4, 1], [0, 1, 0]]
-    np.testing.assert_allclose(contrast(image), np.abs(ndimage.correlate(image.numpy(), mask, mode="nearest")), atol=1e-14)
+    np.testing.assert_allclose(
+        contrast(image), np.abs(ndimage.correlate(image.numpy(), mask, mode="nearest")), atol=1e-14
+    )
 
 
 @pytest.mark.parametrize("depth", [255, 65535])

@@ -73,6 +73,8 @@ def test_agrees_with_published_results(stem, limit, realdata):
         return torch.from_numpy(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255)[None, None]
 
     near, far, published = luma("mfifb/near"), luma("mfifb/far"), luma("mfifb_fused/GFF")
-    distance = {name: float((get_method(name).fuse(near, far) - published).abs().mean() * 255) for name in ("gff", "mean")}
+    distance = {
+        name: float((get_method(name).fuse(near, far) - published).abs().mean() * 255) for name in ("gff", "mean")
+    }
     assert distance["gff"] < limit
     assert distance["mean"] > 2

@@ -23,7 +23,10 @@ def test_agrees_with_the_method_written_out(n, omega_c, omega_e, sigma, exposure
     weights /= weights.sum(0)
     levels = int(np.log2(min(images[0].shape))) - 1
     layers = [
-        [g * d for g, d in zip(burt.analyse(weight, levels, 0.375)[0], burt.analyse(image, levels, 0.375)[1], strict=True)]
+        [
+            g * d
+            for g, d in zip(burt.analyse(weight, levels, 0.375)[0], burt.analyse(image, levels, 0.375)[1], strict=True)
+        ]
         for weight, image in zip(weights, images, strict=True)
     ]
     expected = burt.synthesise([sum(level) for level in zip(*layers, strict=True)], 0.375).clip(0, 1)

@@ -82,7 +82,11 @@ def test_defaults_are_the_papers():
 
 @pytest.mark.parametrize(
     ("limits", "count", "wanted"),
-    [((2, 2), 3, "2 sources, got 3"), ((2, 3), 4, "2 to 3 sources, got 4"), ((3, None), 2, "at least 3 sources, got 2")],
+    [
+        ((2, 2), 3, "2 sources, got 3"),
+        ((2, 3), 4, "2 to 3 sources, got 4"),
+        ((3, None), 2, "at least 3 sources, got 2"),
+    ],
 )
 def test_the_number_of_sources_is_checked(limits, count, wanted):
     images = [torch.zeros(1, 1, 4, 4)] * count
@@ -96,7 +100,9 @@ def test_options_reach_the_function():
     assert torch.equal(method.fuse(ones, ones, gain=1, steps=3, exact=False), ones)
 
 
-@pytest.mark.parametrize("option", [{"gain": True}, {"steps": 2.0}, {"steps": False}, {"exact": 1}, {"gain": None}], ids=str)
+@pytest.mark.parametrize(
+    "option", [{"gain": True}, {"steps": 2.0}, {"steps": False}, {"exact": 1}, {"gain": None}], ids=str
+)
 def test_numbers_are_not_flags_and_fractions_not_counts(option):
     ones = torch.ones(1, 1, 4, 4)
     with pytest.raises(UserError, match=next(iter(option))):

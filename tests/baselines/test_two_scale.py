@@ -15,7 +15,9 @@ def test_agrees_with_the_method_written_out(n, mean_radius, median_radius, rando
     sources = random_sources(n, 1, 1, 61, 83)
     images = np.stack([s[0, 0].double().numpy() for s in sources])
     base = np.stack([ndimage.uniform_filter(x, 2 * mean_radius + 1, mode="nearest") for x in images])
-    saliency = np.abs(base - np.stack([ndimage.median_filter(x, 2 * median_radius + 1, mode="reflect") for x in images]))
+    saliency = np.abs(
+        base - np.stack([ndimage.median_filter(x, 2 * median_radius + 1, mode="reflect") for x in images])
+    )
     weights = (saliency + 1e-12) / (saliency + 1e-12).sum(0)
     expected = (base.mean(0) + (weights * (images - base)).sum(0)).clip(0, 1)
     fused = fuse(*sources, mean_radius=mean_radius, median_radius=median_radius)

@@ -62,18 +62,30 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "photos/one").write_text("1")
     folder = tmp_path / "project"
     folder.mkdir()
-    files = {"dvc.yaml": GRAPH, "stage.py": STAGE, ".gitignore": "/.sigforge/\n/data/\n__pycache__/\n", "components/__init__.py": ""}
+    files = {
+        "dvc.yaml": GRAPH,
+        "stage.py": STAGE,
+        ".gitignore": "/.sigforge/\n/data/\n__pycache__/\n",
+        "components/__init__.py": "",
+    }
     files |= {"components/config.py": CHECK, "components/report/ablation.py": TABLE}
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
-    raw["ingest"]["vif"]["sources"] = [{"kind": "folders", "name": "x", "subtask": "vif", "a": "../photos", "b": "../photos"}]
+    raw["ingest"]["vif"]["sources"] = [
+        {"kind": "folders", "name": "x", "subtask": "vif", "a": "../photos", "b": "../photos"}
+    ]
     raw["ingest"]["vif"]["watch"] = "../photos"
     (folder / "params.yaml").write_text(yaml.safe_dump(raw))
     monkeypatch.chdir(folder)
     monkeypatch.setattr(ablate, "ROWS", TINY)
-    for command in ("git init -q", f"{sys.executable} -m dvc init -q", "git add .", "git -c user.name=t -c user.email=t@t commit -qm x"):
+    for command in (
+        "git init -q",
+        f"{sys.executable} -m dvc init -q",
+        "git add .",
+        "git -c user.name=t -c user.email=t@t commit -qm x",
+    ):
         subprocess.run(command.split(), check=True)
     Path("stage.py").write_text(STAGE.replace('"none": 0.25', '"none": 0.75'))
     return folder
@@ -82,7 +94,10 @@ def project(tmp_path, monkeypatch):
 def ran(text):
     """Row to the stages that ran for it."""
     parts = re.split(r"^(Default|w/o-\S+ SM): .*$", text, flags=re.MULTILINE)[1:]
-    return {name: re.findall(r"^Running stage '(.+)'", log, re.MULTILINE) for name, log in zip(parts[::2], parts[1::2], strict=True)}
+    return {
+        name: re.findall(r"^Running stage '(.+)'", log, re.MULTILINE)
+        for name, log in zip(parts[::2], parts[1::2], strict=True)
+    }
 
 
 def test_rows_run_apart_fail_alone_and_are_kept(project, monkeypatch, capfd):
@@ -90,7 +105,10 @@ def test_rows_run_apart_fail_alone_and_are_kept(project, monkeypatch, capfd):
     assert ablate.main(["--task", "vif"]) == 1
     said = capfd.readouterr()
     assert "1 of 3 rows failed (w/o-low SM); see data/ablate/vif/table.md" in said.err
-    assert list(ran(said.out).items())[:2] == [("Default", ["pretrain", "evaluate@vif"]), ("w/o-all SM", ["evaluate@vif"])]
+    assert list(ran(said.out).items())[:2] == [
+        ("Default", ["pretrain", "evaluate@vif"]),
+        ("w/o-all SM", ["evaluate@vif"]),
+    ]
     rows = {row["row"]: row for row in json.loads(Path("data/ablate/vif/rows.json").read_text())["rows"]}
     assert list(rows) == [row.name for row in TINY]
     assert rows["w/o-all SM"]["means"] == {"q_g": 0.75}, "the edit since the commit counts"
@@ -100,7 +118,9 @@ def test_rows_run_apart_fail_alone_and_are_kept(project, monkeypatch, capfd):
     assert "| w/o-all SM | plgn.sm=none | 0.7500 | 0.4018 |" in table and "simulated" not in table
 
     assert {name: Path(name).read_bytes() for name in before} == before and not Path("dvc.lock").exists()
-    experiments = subprocess.run([sys.executable, "-m", "dvc", "exp", "list", "--name-only"], capture_output=True, text=True)
+    experiments = subprocess.run(
+        [sys.executable, "-m", "dvc", "exp", "list", "--name-only"], capture_output=True, text=True
+    )
     assert set(experiments.stdout.split()) == {"ablate-vif-default", "ablate-vif-no-sm"}
 
     Path("stage.py").write_text(Path("stage.py").read_text() + "# changed\n")

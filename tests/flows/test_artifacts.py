@@ -7,7 +7,11 @@ from components.shards.layout import ShardPath
 from components.shards.writer import Failure, Sample, write_shard
 from flows import artifacts
 
-SUMMARY = {"task": "vif", "pairs": 4, "methods": {"sigfusion": {"q_g": 0.51234, "mi": 3.0}, "mean": {"q_g": 0.4, "mi": None}}}
+SUMMARY = {
+    "task": "vif",
+    "pairs": 4,
+    "methods": {"sigfusion": {"q_g": 0.51234, "mi": 3.0}, "mean": {"q_g": 0.4, "mi": None}},
+}
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,13 @@ def test_ssim_equals_skimage():
     x, y, _ = random_images()
     y = 0.7 * x + 0.3 * y
     _, full = structural_similarity(
-        x[0, 0].numpy(), y[0, 0].numpy(), data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
+        x[0, 0].numpy(),
+        y[0, 0].numpy(),
+        data_range=1,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
     )
     assert float(ssim(x, y)) == pytest.approx(float(full[5:-5, 5:-5].mean()), abs=1e-5)
 

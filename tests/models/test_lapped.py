@@ -26,7 +26,10 @@ def test_squares_are_sorted_from_smooth_to_fine():
     squares = square_basis(cosine_basis(4))
     assert squares.shape == (16, 4, 4) and np.ptp(squares[0]) < 1e-12
     np.testing.assert_allclose(squares.reshape(16, 16) @ squares.reshape(16, 16).T, np.eye(16), atol=1e-12)
-    changes = [np.count_nonzero(np.diff(np.sign(square), axis=0)) + np.count_nonzero(np.diff(np.sign(square), axis=1)) for square in squares]
+    changes = [
+        np.count_nonzero(np.diff(np.sign(square), axis=0)) + np.count_nonzero(np.diff(np.sign(square), axis=1))
+        for square in squares
+    ]
     assert changes[0] == 0 and changes[-1] == max(changes)
 
 

@@ -105,7 +105,12 @@ def test_broken_files_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("sm", "changed"),
-    [("all", {"L2", "H1_1", "H1_2", "H2_1", "H2_2"}), ("no_high", {"L2"}), ("no_low", {"H1_1", "H1_2", "H2_1", "H2_2"}), ("none", set())],
+    [
+        ("all", {"L2", "H1_1", "H1_2", "H2_1", "H2_2"}),
+        ("no_high", {"L2"}),
+        ("no_low", {"H1_1", "H1_2", "H2_1", "H2_2"}),
+        ("none", set()),
+    ],
 )
 def test_ablations_leave_subbands_alone(images, sm, changed, tmp_path):
     torch.manual_seed(0)
@@ -138,7 +143,10 @@ def test_a_new_modality_leaves_the_others_untouched(plgn, images):
 def test_another_version_of_the_network_is_one_line(plgn, tmp_path):
     path = tmp_path / "plgn.safetensors"
     old = {**CONFIG.model_dump(mode="json"), "layers": 3}
-    for config in ({"sigformer": old, "channels": ["ir", "vis"]}, {"sigformer": CONFIG.model_dump(mode="json"), "channels": ["ir"]}):
+    for config in (
+        {"sigformer": old, "channels": ["ir", "vis"]},
+        {"sigformer": CONFIG.model_dump(mode="json"), "channels": ["ir"]},
+    ):
         save_weights(path, plgn, kind=KIND, config=config | {"sm": "all"})
         with pytest.raises(UserError, match="another version of the network; train it again"):
             load_plgn(path)

@@ -46,17 +46,24 @@ def context(params: Params) -> Context:
     return Context("report", None, params, StageRun())
 
 
-def make_project(data: Path, params: Params, config: SigFormerConfig, *, count: int = 6, metrics=METRICS, steps=40) -> None:
+def make_project(
+    data: Path, params: Params, config: SigFormerConfig, *, count: int = 6, metrics=METRICS, steps=40
+) -> None:
     """Everything that stage ``report`` reads, below ``data``."""
     size = params.synth.size
     photos = make_photos(data / "ingest/photos", 9, size)
-    write_history(history(("loss",), steps, {"psnr": 31.5, "psnr_without_high": 22.25, "psnr_without_low": 9.0}), data / "pretrain/history.parquet")
+    write_history(
+        history(("loss",), steps, {"psnr": 31.5, "psnr_without_high": 22.25, "psnr_without_low": 9.0}),
+        data / "pretrain/history.parquet",
+    )
     for task in TASKS:
         pairs = make_pairs(data / "ingest" / task, task, count, size)
         make_plgn(data / "plgn" / task, task, config, steps)
         make_shard(data, task, photos)
         for stage in ("pretext", "finetune"):
-            write_history(history(("loss", "ssim", "max", "grad"), steps, {"loss": 1.25}), data / stage / task / "history.parquet")
+            write_history(
+                history(("loss", "ssim", "max", "grad"), steps, {"loss": 1.25}), data / stage / task / "history.parquet"
+            )
         make_scores(data, task, [pair for pair in pairs if pair.split == "test"], metrics)
 
 
@@ -65,7 +72,11 @@ def make_photos(folder: Path, count: int, size: int) -> list[Photo]:
     for tile in demo.photographs(count, size, seed=0):
         path = folder / f"{tile.photo_id}.png"
         write_image(path, tile.image)
-        facts = {field.name: getattr(tile, field.name) for field in dataclasses.fields(tile) if field.name not in ("image", "photo_id")}
+        facts = {
+            field.name: getattr(tile, field.name)
+            for field in dataclasses.fields(tile)
+            if field.name not in ("image", "photo_id")
+        }
         photos.append(Photo(tile.photo_id, str(path), sha256_file(path), "0" * 16, size, size, 3, **facts))
     write_table(photos, folder / "photos.parquet", PHOTOS)
     return photos
@@ -107,8 +118,17 @@ def make_plgn(folder: Path, task: str, config: SigFormerConfig, steps: int) -> N
     for name, parameter in plgn.modulators.named_parameters():
         if name.endswith("weight") and parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=0.05)
-    save_weights(folder / MODEL, plgn, kind=KIND, config={"task": task, "sigformer": config.model_dump(mode="json"), "channels": list(channels)})
-    final = {f"{name}_{kind}": value for name in channels for kind, value in (("signal", 0.5), ("signal_identity", 1.0), ("pixel", 0.02), ("pixel_identity", 0.01))}
+    save_weights(
+        folder / MODEL,
+        plgn,
+        kind=KIND,
+        config={"task": task, "sigformer": config.model_dump(mode="json"), "channels": list(channels)},
+    )
+    final = {
+        f"{name}_{kind}": value
+        for name in channels
+        for kind, value in (("signal", 0.5), ("signal_identity", 1.0), ("pixel", 0.02), ("pixel_identity", 0.01))
+    }
     write_history(history(("loss", "signal", "pixel"), steps, final), folder / "history.parquet")
 
 
@@ -119,7 +139,9 @@ def make_shard(data: Path, task: str, photos: list[Photo]) -> None:
     samples = []
     for number, photo in enumerate(photos):
         pair = synthesizer.pair(read_image(photo.path)[0], number)
-        samples.append(Sample(key_name(number), photo.photo_id, pair.subtask, encode_webp(pair.a), encode_webp(pair.b), "webp"))
+        samples.append(
+            Sample(key_name(number), photo.photo_id, pair.subtask, encode_webp(pair.a), encode_webp(pair.b), "webp")
+        )
     write_shard(ShardPath.of(data / "synth" / task, task, "train", 0), samples, {})
 
 
@@ -140,7 +162,9 @@ def make_scores(data: Path, task: str, pairs: list[Pair], metrics) -> None:
 
 
 def history(names: tuple[str, ...], steps: int, final: dict[str, float]) -> list[Row]:
-    rows = [Row(step, name, (place + 1) / (step + 5)) for step in range(0, steps, 10) for place, name in enumerate(names)]
+    rows = [
+        Row(step, name, (place + 1) / (step + 5)) for step in range(0, steps, 10) for place, name in enumerate(names)
+    ]
     return rows + [Row(steps, f"val_{name}", value) for name, value in final.items()]
 
 

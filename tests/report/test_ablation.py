@@ -6,13 +6,31 @@ import pytest
 
 from components.errors import UserError
 from components.metrics import get_metric
-from components.report.ablation import METRICS, PAPER, Ablation, comma_separated, html, main, markdown, read_rows, write_tables
+from components.report.ablation import (
+    METRICS,
+    PAPER,
+    Ablation,
+    comma_separated,
+    html,
+    main,
+    markdown,
+    read_rows,
+    write_tables,
+)
 
 DEFAULT = dict(zip(METRICS, (0.5, 0.6, 0.3, 4.0, 40.0, 0.7), strict=True))
 
 
 def row(name, overrides, means, error=""):
-    return {"row": name, "overrides": overrides, "experiment": "x", "pairs": 0 if error else 7, "means": means, "error": error, "seconds": 1.0}
+    return {
+        "row": name,
+        "overrides": overrides,
+        "experiment": "x",
+        "pairs": 0 if error else 7,
+        "means": means,
+        "error": error,
+        "seconds": 1.0,
+    }
 
 
 @pytest.fixture
@@ -30,7 +48,9 @@ def folder(tmp_path):
 
 
 def lines(text):
-    return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in text.splitlines() if line.startswith("| ")]
+    return [
+        [cell.strip() for cell in line.strip("| ").split(" | ")] for line in text.splitlines() if line.startswith("| ")
+    ]
 
 
 def test_every_value_stands_beside_the_papers(folder):
@@ -88,7 +108,12 @@ def test_the_papers_table_is_whole():
     for rows in PAPER.values():
         default = rows["Default"]
         assert len(rows) == 9 and all(len(values) == len(METRICS) for values in rows.values())
-        assert all(value < best for name, values in rows.items() if name != "Default" for value, best in zip(values, default, strict=True))
+        assert all(
+            value < best
+            for name, values in rows.items()
+            if name != "Default"
+            for value, best in zip(values, default, strict=True)
+        )
     assert all(get_metric(name).higher_is_better for name in METRICS)
 
 

@@ -64,7 +64,9 @@ def test_every_image_says_what_it_is(opened):
 
 
 def test_every_chart_is_drawn(opened):
-    boxes = opened[0].evaluate("[...document.querySelectorAll('.chart svg')].map(s => s.getBoundingClientRect().height)")
+    boxes = opened[0].evaluate(
+        "[...document.querySelectorAll('.chart svg')].map(s => s.getBoundingClientRect().height)"
+    )
     assert len(boxes) == 10 + 4 + 1
     assert min(boxes) > 80
 
@@ -86,7 +88,9 @@ def test_text_and_lines_stand_out_from_the_page(opened, scheme):
         "['p', 'td', 'figcaption', '.note', '.badge', 'caption', 'a', '.chart text'].map(s => "
         "getComputedStyle(document.querySelector(s))).map(s => s.fill !== 'rgb(0, 0, 0)' ? s.fill : s.color)"
     )
-    lines = page.evaluate("[...document.querySelectorAll('.chart [style*=\"stroke: #\"]')].map(p => getComputedStyle(p).stroke)")
+    lines = page.evaluate(
+        "[...document.querySelectorAll('.chart [style*=\"stroke: #\"]')].map(p => getComputedStyle(p).stroke)"
+    )
     assert len(set(lines)) >= 4
     assert min(contrast(back, luminance(ink)) for ink in texts) >= 4.5
     assert min(contrast(back, luminance(ink)) for ink in set(lines)) >= 3

@@ -17,7 +17,9 @@ def measured() -> ModalitySignals:
     rng = np.random.default_rng(0)
     curves = [Curves(name, 0, 64, tuple(rng.normal(size=(3, 64)))) for name in ("L2", "H1_1")]
     strength = rng.random((3, 4, 5)) + 0.1
-    return ModalitySignals("ir", (np.zeros((8, 8)),) * 3, tuple(curves), ("L2", "H1_1", "H1_2", "H2_1", "H2_2"), strength, strength[:2, 0])
+    return ModalitySignals(
+        "ir", (np.zeros((8, 8)),) * 3, tuple(curves), ("L2", "H1_1", "H1_2", "H2_1", "H2_2"), strength, strength[:2, 0]
+    )
 
 
 @pytest.fixture(params=["curves", "signals"])
@@ -64,5 +66,13 @@ def test_negative_losses_and_empty_histories_are_drawn():
 
 def test_signals_figure_names_what_it_shows():
     svg = signals_figure(measured(), "x")
-    for text in ("photograph", "modulated", "target", "subband L2, one channel", "subband H1_1, one channel", "H2.2", "RMS"):
+    for text in (
+        "photograph",
+        "modulated",
+        "target",
+        "subband L2, one channel",
+        "subband H1_1, one channel",
+        "H2.2",
+        "RMS",
+    ):
         assert f">{text}<" in svg

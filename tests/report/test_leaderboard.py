@@ -1,6 +1,5 @@
 import dataclasses
 import math
-import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -65,7 +64,9 @@ class Cells(HTMLParser):
 def test_numbers_are_those_of_the_statistics():
     scores, result = values(), board()
     for k, column in enumerate(result.columns):
-        expected = dict(zip(METHODS, zip(scores[:, :, k].mean(0), *bootstrap_interval(scores[:, :, k]), strict=True), strict=True))
+        expected = dict(
+            zip(METHODS, zip(scores[:, :, k].mean(0), *bootstrap_interval(scores[:, :, k]), strict=True), strict=True)
+        )
         for method, cell in zip(result.methods, column.cells, strict=True):
             assert (cell.mean, cell.low, cell.high) == pytest.approx(expected[method])
     assert result.columns[0].p == permutation_test(scores[:, 1, 0], scores[:, 2, 0])
@@ -79,7 +80,9 @@ def test_methods_are_sorted_by_their_mean_rank():
 
 
 def test_lower_is_better_turns_places_ranks_and_test_around(monkeypatch):
-    monkeypatch.setattr(module, "get_metric", lambda name: dataclasses.replace(get_metric(name), higher_is_better=False))
+    monkeypatch.setattr(
+        module, "get_metric", lambda name: dataclasses.replace(get_metric(name), higher_is_better=False)
+    )
     result, scores = board(), values()
     assert result.methods == ("max", "mean", "gff")
     assert [[cell.place for cell in column.cells] for column in result.columns] == [[2, 1, 0], [1, 0, 2]]
@@ -153,7 +156,11 @@ def test_formats_agree_in_values_and_marks():
         "latex": cells_of(latex(result), " & "),
         "html": {row[0]: row[1:] for row in Cells(html(result)).rows},
     }
-    marks = {"markdown": ("**{}**", "<ins>{}</ins>"), "latex": (r"\textbf{{{}}}", r"\underline{{{}}}"), "html": ("<b>{}", "<u>{}")}
+    marks = {
+        "markdown": ("**{}**", "<ins>{}</ins>"),
+        "latex": (r"\textbf{{{}}}", r"\underline{{{}}}"),
+        "html": ("<b>{}", "<u>{}"),
+    }
     for name, rows in printed.items():
         assert list(rows)[0] == "method" and list(rows)[-1] == "p, best against second"
         for m, method in enumerate(result.methods):

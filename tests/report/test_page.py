@@ -83,8 +83,15 @@ def test_validation_values_are_shown(page):
 
 
 def test_every_modality_has_its_signals(page):
-    found = {task: re.findall(r'aria-label="Signals and subband strengths for (\w+)"', section(page, task)) for task in TASKS}
-    assert found == {"vif": ["ir", "vis"], "mif": ["ct", "mri", "pet", "spect"], "mfif": ["near", "far"], "mef": ["under", "over"]}
+    found = {
+        task: re.findall(r'aria-label="Signals and subband strengths for (\w+)"', section(page, task)) for task in TASKS
+    }
+    assert found == {
+        "vif": ["ir", "vis"],
+        "mif": ["ct", "mri", "pet", "spect"],
+        "mfif": ["near", "far"],
+        "mef": ["under", "over"],
+    }
 
 
 def test_page_needs_no_other_file(page):

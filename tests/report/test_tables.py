@@ -50,7 +50,9 @@ def test_our_method_is_last_and_ranks_follow_the_direction():
 
 
 def test_lower_is_better_turns_the_ranks_around(monkeypatch):
-    monkeypatch.setattr(tables, "get_metric", lambda name: dataclasses.replace(get_metric(name), higher_is_better=False))
+    monkeypatch.setattr(
+        tables, "get_metric", lambda name: dataclasses.replace(get_metric(name), higher_is_better=False)
+    )
     result = table()
     assert [[cell.rank for cell in row.cells] for row in result.rows] == [[0, 2], [1, 1], [2, 0]]
     assert "Q_G ↓" in markdown([result], simulated=False)

@@ -75,7 +75,9 @@ def test_pairs_match_by_stem_whatever_the_extension(tmp_path):
 
 
 def test_left_over_files_are_quarantined(tmp_path):
-    a_dir, b_dir = folders(tmp_path, ["1.png", "2.png", "2.jpg", "3.png", "x.png"], ["1.png", "2.png", "X.png", "4.bmp"])
+    a_dir, b_dir = folders(
+        tmp_path, ["1.png", "2.png", "2.jpg", "3.png", "x.png"], ["1.png", "2.png", "X.png", "4.bmp"]
+    )
     candidates, left_over = listed(a_dir, b_dir)
     assert [c.pair_id for c in candidates] == ["road-1"]
     found = {(Path(q.path).relative_to(tmp_path).as_posix(), q.stage, q.reason) for q in left_over}

@@ -15,8 +15,12 @@ from components.sources import demo, scenes
 from components.sources.scenes import base, mef, mfif, simulate, vif
 
 GREY = {"ir", "ct", "mri"}
-MODALITIES = {"vif": {("ir", "vis")}, "mfif": {("near", "far")}, "mef": {("under", "over")},
-              "mif": {("ct", "mri"), ("pet", "mri"), ("spect", "mri")}}
+MODALITIES = {
+    "vif": {("ir", "vis")},
+    "mfif": {("near", "far")},
+    "mef": {("under", "over")},
+    "mif": {("ct", "mri"), ("pet", "mri"), ("spect", "mri")},
+}
 LUMA = np.array([0.299, 0.587, 0.114])
 
 
@@ -53,7 +57,7 @@ def test_shapes_types_and_modalities(task, size):
 def test_a_pair_does_not_depend_on_how_many_are_made_or_in_what_order(task):
     long = [digest(pair) for pair in simulate(task, 5, 64, seed=7)]
     one, other = simulate(task, 3, 64, seed=7), simulate(task, 3, 64, seed=8)
-    np.random.seed(1)  # noqa: NPY002 - global state must not matter
+    np.random.seed(1)
     interleaved = [(digest(next(one)), digest(next(other))) for _ in range(3)]
     assert [first for first, _ in interleaved] == long[:3]
     assert not {second for _, second in interleaved} & set(long)
@@ -149,8 +153,11 @@ def test_each_picture_is_sharp_where_it_is_focused_and_only_there(name):
     size, rng = 128, rng_of(0, name)
     view = base.window(name, size, 0, rng)
     photo = view.cut(demo.base_image(name))
-    depth = (mfif._normalised(view.cut(base.motorcycle_disparity())) if name == "motorcycle"
-             else mfif.synthetic_inverse_depth(photo, rng))
+    depth = (
+        mfif._normalised(view.cut(base.motorcycle_disparity()))
+        if name == "motorcycle"
+        else mfif.synthetic_inverse_depth(photo, rng)
+    )
     near, far = (base.encode(mfif.defocus(photo, depth, focus, 4.0)) for focus in (0.85, 0.1))
     front, back = depth > 0.75, depth < 0.25
     assert detail(near)[front].mean() > 1.5 * detail(far)[front].mean()
@@ -277,8 +284,10 @@ def test_warm_bodies_shine_in_infrared_and_hide_in_the_visible(index):
     assert kinds and 0.005 < body.mean() < 0.5
     infrared = vif.thermal(photo, bodies, rng_of(0, 1)).astype(float)
     assert infrared[body].mean() > infrared[around].mean() + 40
-    visible, empty = (vif.dusk(photo, vif.Bodies(cover, bodies.kelvin), rng_of(0, 1)) @ LUMA
-                      for cover in (bodies.cover, 0 * bodies.cover))
+    visible, empty = (
+        vif.dusk(photo, vif.Bodies(cover, bodies.kelvin), rng_of(0, 1)) @ LUMA
+        for cover in (bodies.cover, 0 * bodies.cover)
+    )
     assert abs((visible - empty)[body].mean()) < 8
     assert (visible @ np.ones(size)).mean() / size < 90
 
@@ -298,8 +307,10 @@ def test_infrared_and_visible_show_the_same_places():
 
     pairs = list(simulate("vif", 12, 128, seed=0))
     aligned = np.mean([likeness(pair.a, pair.b) for pair in pairs])
-    assert aligned > 2 * max(np.mean([likeness(pair.a, pair.b[:, ::-1]) for pair in pairs]),
-                             np.mean([likeness(pair.a, np.roll(pair.b, 6, axis=1)) for pair in pairs]))
+    assert aligned > 2 * max(
+        np.mean([likeness(pair.a, pair.b[:, ::-1]) for pair in pairs]),
+        np.mean([likeness(pair.a, np.roll(pair.b, 6, axis=1)) for pair in pairs]),
+    )
 
 
 def test_detector_noise_is_the_stated_netd(monkeypatch):

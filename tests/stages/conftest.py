@@ -46,7 +46,12 @@ class Project:
 
     def main(self, stage, task="vif"):
         """The command line in this process; returns its exit code."""
-        with contextlib.chdir(self.folder), threads(1), pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        with (
+            contextlib.chdir(self.folder),
+            threads(1),
+            pytest.MonkeyPatch.context() as patch,
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore", RuntimeWarning)  # runpy: the module has been imported before
             patch.setattr(sys, "argv", self.arguments(stage, task)[2:])
             with pytest.raises(SystemExit) as exit_:
@@ -55,18 +60,26 @@ class Project:
 
     def command(self, stage, task="vif"):
         """The command line in a process of its own."""
-        return subprocess.run(self.arguments(stage, task), cwd=self.folder, env=environment(), capture_output=True, text=True)
+        return subprocess.run(
+            self.arguments(stage, task), cwd=self.folder, env=environment(), capture_output=True, text=True
+        )
 
     def start(self, stage, task="vif"):
         """The same, still running."""
-        return subprocess.Popen(self.arguments(stage, task), cwd=self.folder, env=environment(), stderr=subprocess.DEVNULL)
+        return subprocess.Popen(
+            self.arguments(stage, task), cwd=self.folder, env=environment(), stderr=subprocess.DEVNULL
+        )
 
     def arguments(self, stage, task):
         shared = stage in ("pretrain", "report")
         return [sys.executable, "-m", f"components.stages.{stage}", *([] if shared else ["--task", task])]
 
     def files(self, pattern):
-        return {str(path.relative_to(self.data)): path.read_bytes() for path in sorted(self.data.glob(pattern)) if path.is_file()}
+        return {
+            str(path.relative_to(self.data)): path.read_bytes()
+            for path in sorted(self.data.glob(pattern))
+            if path.is_file()
+        }
 
     def written(self, pattern):
         """When and as what each file was written: equal means untouched."""
@@ -90,7 +103,9 @@ def environment():
 
 def new_project(folder):
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
-    (folder / "params.yaml").write_text(yaml.safe_dump(overlay(raw, yaml.safe_load((ROOT / "tests/stages/tiny.yaml").read_text()))))
+    (folder / "params.yaml").write_text(
+        yaml.safe_dump(overlay(raw, yaml.safe_load((ROOT / "tests/stages/tiny.yaml").read_text())))
+    )
     return Project(folder)
 
 

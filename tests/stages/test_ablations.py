@@ -48,7 +48,9 @@ def started_afresh(project, stages, capsys):
     for stage in stages:
         project.call(stage)
     said = capsys.readouterr().err
-    return [stage for stage in stages if f"data/{stage}{'' if stage == 'pretrain' else '/vif'}: made with other" in said]
+    return [
+        stage for stage in stages if f"data/{stage}{'' if stage == 'pretrain' else '/vif'}: made with other" in said
+    ]
 
 
 @pytest.mark.parametrize(
@@ -65,16 +67,26 @@ def test_a_switch_remakes_what_depends_on_it_and_back_again(project, finished, c
     stages = ["fuse", "pretrain", *AFTER_PLGN]
     project.set(key, value)
     assert started_afresh(project, stages, capsys) == afresh
-    assert [stage for stage in afresh if stage not in ("synth", "evaluate") and same(tensors(project, stage), tensors(finished, stage))] == []
+    assert [
+        stage
+        for stage in afresh
+        if stage not in ("synth", "evaluate") and same(tensors(project, stage), tensors(finished, stage))
+    ] == []
     assert started_afresh(project, stages, capsys) == []
 
 
-@pytest.mark.parametrize(("sm", "low", "high"), [("all", True, True), ("no_high", True, False), ("no_low", False, True)])
+@pytest.mark.parametrize(
+    ("sm", "low", "high"), [("all", True, True), ("no_high", True, False), ("no_low", False, True)]
+)
 def test_modulators_of_the_named_subbands_only(project, sm, low, high):
     project.set("plgn.sm", sm)
     project.call("plgn")
     plgn = load_plgn(model(project, "plgn"))
-    kinds = {(name.startswith("L"), name.startswith("H")) for channel in plgn.modulators.values() for name in channel.modulators}
+    kinds = {
+        (name.startswith("L"), name.startswith("H"))
+        for channel in plgn.modulators.values()
+        for name in channel.modulators
+    }
     assert kinds == {kind for kind, there in (((True, False), low), ((False, True), high)) if there}
     assert [row for row in history(project, "plgn") if row.name == "loss"]
 
@@ -104,7 +116,11 @@ def test_untrained_sigformer_is_what_everything_starts_from(project, finished):
     untrained = SigFormer(params.sigformer.architecture).state_dict()
     assert same(tensors(project, "pretrain"), untrained)
     for stage in ("plgn", "pretext"):
-        inside = {name.removeprefix("sigformer."): value for name, value in tensors(project, stage).items() if name.startswith("sigformer.")}
+        inside = {
+            name.removeprefix("sigformer."): value
+            for name, value in tensors(project, stage).items()
+            if name.startswith("sigformer.")
+        }
         assert same(inside, untrained), stage
     assert {row.name for row in history(project, "pretrain")} >= {"val_psnr", "val_psnr_without_high"}
     assert not [row for row in history(project, "pretrain") if row.name == "loss"]

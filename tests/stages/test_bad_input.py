@@ -36,7 +36,9 @@ def error_of(done):
     lines = done.stderr.splitlines()
     errors = [line for line in lines if line.startswith("error: ")]
     assert (done.returncode, done.stdout, len(errors)) == (2, "", 1), done.stderr
-    assert all(line.startswith(("ingest@vif", "pretrain", "synth@vif")) for line in set(lines) - set(errors)), done.stderr
+    assert all(line.startswith(("ingest@vif", "pretrain", "synth@vif")) for line in set(lines) - set(errors)), (
+        done.stderr
+    )
     return errors[0]
 
 
@@ -44,7 +46,12 @@ def error_of(done):
     ("stage", "key", "value", "parts"),
     [
         ("ingest", "synth.sise", 64, ["params.yaml: unknown key 'synth.sise'", "correct its spelling"]),
-        ("pretrain", "pretrain.steps", "many", ["params.yaml: key 'pretrain.steps'", "integer", "got 'many'; correct it"]),
+        (
+            "pretrain",
+            "pretrain.steps",
+            "many",
+            ["params.yaml: key 'pretrain.steps'", "integer", "got 'many'; correct it"],
+        ),
     ],
 )
 def test_mistakes_in_params(bare, stage, key, value, parts):
@@ -151,7 +158,9 @@ def test_photographs_are_checked_too(bare):
     bare.call("ingest", "photos")
     assert [item.reason for item in read_quarantine(bare.data / "ingest/photos/quarantine.parquet")] == ["truncated"]
     bare.set("ingest.photos.min_photos", 4)
-    with pytest.raises(UserError, match=r"3 usable photos, fewer than 'ingest.photos.min_photos' 4.*photos/cut.png: truncated"):
+    with pytest.raises(
+        UserError, match=r"3 usable photos, fewer than 'ingest.photos.min_photos' 4.*photos/cut.png: truncated"
+    ):
         bare.call("ingest", "photos")
 
 

@@ -35,7 +35,9 @@ def test_counts_agree_between_stages(finished):
     training = [pair for pair in pairs if pair.split == "train"]
     fused = corpora(finished.data / "fuse/vif")
     assert len(pairs) == 8 and {pair.split for pair in pairs} == {"train", "val", "test"}
-    assert set(fused) == {"mean", "max"} and all(set(paths) == {pair.pair_id for pair in pairs} for paths in fused.values())
+    assert set(fused) == {"mean", "max"} and all(
+        set(paths) == {pair.pair_id for pair in pairs} for paths in fused.values()
+    )
     assert pq.read_metadata(finished.data / "plgn/vif/signals.parquet").num_rows == 2 * len(training) * 2 * 5
     assert verify(finished.data / "synth/vif") == []
     reports = [json.loads(path.read_text()) for path in sorted((finished.data / "synth/vif").glob("*.json"))]
@@ -49,12 +51,18 @@ def test_evaluate_scores_every_method_on_the_test_pairs(finished):
     assert found == {(m, q, p) for m in ("sigfusion", "mean", "max") for q in ("q_g", "mi", "sd") for p in tests}
     summary = json.loads((finished.data / "evaluate/vif/summary.json").read_text())
     values = [row["value"] for row in rows if (row["method"], row["metric"]) == ("max", "sd")]
-    assert summary["pairs"] == len(tests) and summary["methods"]["max"]["sd"] == pytest.approx(sum(values) / len(values))
+    assert summary["pairs"] == len(tests) and summary["methods"]["max"]["sd"] == pytest.approx(
+        sum(values) / len(values)
+    )
 
 
 def test_same_parameters_same_bytes(finished, again):
     mine, theirs = (
-        {name: data for name, data in run.files("**/*").items() if not name.endswith(TIMED) and not name.endswith("KEY")}
+        {
+            name: data
+            for name, data in run.files("**/*").items()
+            if not name.endswith(TIMED) and not name.endswith("KEY")
+        }
         for run in (finished, again)
     )
     assert mine.keys() == theirs.keys() and len(mine) > 50
@@ -85,7 +93,9 @@ def test_a_stage_that_resumes_knows_the_code_it_depends_on(project, monkeypatch,
     monkeypatch.setattr(base, "_sources", lambda name: (named.add(name), sources(name))[1])
     project.call(stage)
     entry = yaml.safe_load((request.config.rootpath / "dvc.yaml").read_text())["stages"][stage]
-    code = {dep.removeprefix("components/").removesuffix(".py") for dep in entry["deps"] if dep.startswith("components/")}
+    code = {
+        dep.removeprefix("components/").removesuffix(".py") for dep in entry["deps"] if dep.startswith("components/")
+    }
     code -= {f"stages/{stage}", "corpus"}  # wiring, and the reader of a table whose bytes are in the key
     missing = {name for name in code if name not in named and not any(part.startswith(f"{name}/") for part in named)}
     assert missing == set()

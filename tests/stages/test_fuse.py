@@ -80,7 +80,9 @@ def test_a_changed_source_is_fused_again(project):
     for other in read_pairs(project.data / "ingest/vif/pairs.parquet"):
         for side, path in (("a", other.a_path), ("b", other.b_path)):
             write_image(source / side / f"{other.pair_id}.png", read_image(project.folder / path)[0])
-    project.set("ingest.vif.sources", [{"kind": "folders", "name": "mine", "subtask": "vif", "a": "mine/a", "b": "mine/b"}])
+    project.set(
+        "ingest.vif.sources", [{"kind": "folders", "name": "mine", "subtask": "vif", "a": "mine/a", "b": "mine/b"}]
+    )
     project.call("ingest")
     project.call("fuse")
     before = project.written(IMAGES)
@@ -104,5 +106,7 @@ def test_the_table_names_every_image_by_its_bytes(project):
     for method in ("mean", "max"):
         folder = project.data / "fuse/vif" / method
         entries = read_corpus(folder)
-        assert {entry.pair_id: entry.sha256 for entry in entries} == {p.stem: sha256_file(p) for p in folder.glob("*.png")}
+        assert {entry.pair_id: entry.sha256 for entry in entries} == {
+            p.stem: sha256_file(p) for p in folder.glob("*.png")
+        }
         assert len({entry.fingerprint for entry in entries}) == 1

@@ -86,9 +86,13 @@ def test_a_folder_becomes_a_corpus_like_any_other(fuse, project, pairs, elsewher
     fuse(cnn=FOLDER)
     corpus = project.data / "fuse/vif/cnn"
     assert set(corpora(project.data / "fuse/vif")) == {"mean", "cnn"}
-    assert {e.pair_id: e.sha256 for e in read_corpus(corpus)} == {p.pair_id: sha256_file(corpus / f"{p.pair_id}.png") for p in pairs}
+    assert {e.pair_id: e.sha256 for e in read_corpus(corpus)} == {
+        p.pair_id: sha256_file(corpus / f"{p.pair_id}.png") for p in pairs
+    }
     for pair in pairs:
-        np.testing.assert_array_equal(read_image(corpus / f"{pair.pair_id}.png")[0], read_image(elsewhere / f"{pair.pair_id}.png")[0])
+        np.testing.assert_array_equal(
+            read_image(corpus / f"{pair.pair_id}.png")[0], read_image(elsewhere / f"{pair.pair_id}.png")[0]
+        )
 
 
 def test_only_a_changed_image_is_taken_again(fuse, project, pairs, elsewhere):
@@ -113,7 +117,10 @@ def test_what_is_missing_or_wrong_is_recorded_and_mended(fuse, project, pairs, e
     assert {f.pair_id: f.reason for f in read_failures(corpus)} == {gone: "missing", wrong: "different_size"}
     assert ids(read_corpus(corpus)) == ids(pairs) - {gone, wrong}
     said = capsys.readouterr().err
-    assert "1 images belong to no pair, e.g. another" in said and f"2 of {len(pairs)} pairs not fused, see failures.parquet" in said
+    assert (
+        "1 images belong to no pair, e.g. another" in said
+        and f"2 of {len(pairs)} pairs not fused, see failures.parquet" in said
+    )
     shutil.copy(kept, elsewhere)
     (elsewhere / f"{wrong}.png").write_bytes(good)
     fuse(cnn=FOLDER)
@@ -142,7 +149,11 @@ def test_a_command_becomes_a_corpus_in_batches(fuse, project, pairs, tool):
     fuse(tool=tool(batch=3))
     corpus = project.data / "fuse/vif/tool"
     assert ids(read_corpus(corpus)) == ids(pairs) and all(entry.seconds > 0 for entry in read_corpus(corpus))
-    assert [line for line in (corpus / "command.log").read_text().splitlines() if line.startswith("given")] == ["given 3", "given 3", "given 2"]
+    assert [line for line in (corpus / "command.log").read_text().splitlines() if line.startswith("given")] == [
+        "given 3",
+        "given 3",
+        "given 2",
+    ]
     os.unlink(corpus / f"{pairs[4].pair_id}.png")
     fuse(tool=tool(batch=3))
     assert (corpus / "command.log").read_text().rstrip().splitlines()[-2:] == ["given 1", "# finished"]
@@ -176,7 +187,9 @@ def learned(monkeypatch):
         def build():
             raise AssertionError("the stage asks for loaded networks only")
 
-        method = PublishedMethod("dark", None, ("vif",), kind="learned", build=build, weights={"vif": Weights("", "", sha256, "", "")})
+        method = PublishedMethod(
+            "dark", None, ("vif",), kind="learned", build=build, weights={"vif": Weights("", "", sha256, "", "")}
+        )
         ready = replace(method, function=lambda sources: sources.amin(0))
 
         def load(name, task, *, device):
@@ -185,7 +198,13 @@ def learned(monkeypatch):
                 raise UserError("dark: no weights; run 'sigforge weights import'")
             return ready
 
-        monkeypatch.setattr(models, "get_method", lambda name: replace(method, function=lambda sources: None) if name == "dark" else baselines.get_method(name))
+        monkeypatch.setattr(
+            models,
+            "get_method",
+            lambda name: (
+                replace(method, function=lambda sources: None) if name == "dark" else baselines.get_method(name)
+            ),
+        )
         monkeypatch.setattr(models, "load", load)
 
     return publish
@@ -216,7 +235,10 @@ def test_weights_that_are_not_there_do_not_stop_the_others(fuse, project, pairs,
     [
         ({"external": "folder", "path": "nowhere"}, "method 'cnn': nowhere: no such folder"),
         ({"external": "model", "path": "none.pt2"}, "method 'cnn': none.pt2: no such file"),
-        ({"external": "command", "command": "no-such {a} {b} {out}"}, "method 'cnn': command 'no-such' cannot be started"),
+        (
+            {"external": "command", "command": "no-such {a} {b} {out}"},
+            "method 'cnn': command 'no-such' cannot be started",
+        ),
         ({"external": "folder"}, "method 'cnn': path: is missing"),
     ],
 )

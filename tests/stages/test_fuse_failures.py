@@ -6,8 +6,17 @@ import pytest
 import torch
 
 from components import recipes
-from components.corpus import Entry, Failure, check_cells, corpora, fused_by_all, read_corpus, read_failures
-from components.corpus import write_corpus, write_failures
+from components.corpus import (
+    Entry,
+    Failure,
+    check_cells,
+    corpora,
+    fused_by_all,
+    read_corpus,
+    read_failures,
+    write_corpus,
+    write_failures,
+)
 from components.errors import UserError
 from components.files import sha256_file
 from components.fusing import fuse_batch, fuse_files
@@ -38,7 +47,10 @@ def test_a_failing_pair_is_recorded_and_the_rest_goes_on(project, pairs, broken,
         (failure,) = read_failures(folder)
         assert (failure.pair_id, failure.reason) == (broken.pair_id, "truncated")
         assert {e.pair_id for e in read_corpus(folder)} == {p.pair_id for p in pairs} - {broken.pair_id}
-    assert f"data/fuse/vif/max: 1 of 8 pairs not fused, see failures.parquet; {broken.pair_id}: " in capsys.readouterr().err
+    assert (
+        f"data/fuse/vif/max: 1 of 8 pairs not fused, see failures.parquet; {broken.pair_id}: "
+        in capsys.readouterr().err
+    )
 
 
 def test_a_failing_pair_is_tried_again(project, broken):

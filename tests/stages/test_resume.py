@@ -109,7 +109,12 @@ def test_a_finished_stage_is_not_done_again(project, capsys, steps, stage):
 
 @pytest.mark.parametrize(
     ("stage", "key", "value"),
-    [("pretrain", "pretrain.lr", 1e-3), ("plgn", "plgn.steps", 4), ("synth", "synth.image_format", "png"), ("finetune", "seed", 7)],
+    [
+        ("pretrain", "pretrain.lr", 1e-3),
+        ("plgn", "plgn.steps", 4),
+        ("synth", "synth.image_format", "png"),
+        ("finetune", "seed", 7),
+    ],
 )
 def test_a_changed_parameter_starts_afresh_and_says_so(project, finished, capsys, stage, key, value):
     folder = "pretrain" if stage == "pretrain" else f"{stage}/vif"

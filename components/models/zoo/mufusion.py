@@ -8,7 +8,7 @@ overlaps averaged, and saved stretched to the full range (an option).
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from components.models.tiling import pad_to
@@ -103,8 +103,16 @@ _register(
         for task, path, sha256 in (
             ("vif", "ir_vis/models/TNO.model", "5d96ad1812c61e005edb439c85e341bac91c7bf275f1a41cd20a0a62769b2dbb"),
             ("mif", "medical/models/harvard.model", "f8537a378d5b980fc190897eb94981fc74ab8afb5d362e7aada86b672455584d"),
-            ("mfif", "multi-focus/models/Final.model", "2c1bcfb97a27d9f8f2fe52c907b821d0e01cf5d50ad7e2cbb04014baa0b5d491"),
-            ("mef", "multi-exposure/models/Final.model", "d48691ab1f3e2ae64d381bfd6d3cc85554936c30de3fbc6fcd3a5820e1791575"),
+            (
+                "mfif",
+                "multi-focus/models/Final.model",
+                "2c1bcfb97a27d9f8f2fe52c907b821d0e01cf5d50ad7e2cbb04014baa0b5d491",
+            ),
+            (
+                "mef",
+                "multi-exposure/models/Final.model",
+                "d48691ab1f3e2ae64d381bfd6d3cc85554936c30de3fbc6fcd3a5820e1791575",
+            ),
         )
     },
     f"{_STRETCHED}; vif: trained on TNO",

@@ -54,9 +54,7 @@ def subtasks(task: str) -> tuple[str, ...]:
     return _module(task).SUBTASKS
 
 
-def simulate(
-    task: str, count: int, size: int, seed: int, *, bases: Sequence[str] | None = None
-) -> Iterator[ScenePair]:
+def simulate(task: str, count: int, size: int, seed: int, *, bases: Sequence[str] | None = None) -> Iterator[ScenePair]:
     """Simulate ``count`` registered pairs of one task.
 
     Consecutive pairs run through the subtasks, then the bases, then crops of each. The pixels of pair i depend on

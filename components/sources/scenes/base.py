@@ -77,8 +77,9 @@ def window(base: str, size: int, lap: int, rng: np.random.Generator) -> Window:
     height, width = demo.base_image(base).shape[:2]
     largest = min(height, width)
     side = round(size + (largest - size) * rng.uniform(0.15, 1.0))
-    top, left = (((lap + 0.5) * step) % 1.0 * (length - side)
-                 for step, length in ((0.7548776662, height), (0.5698402910, width)))
+    top, left = (
+        ((lap + 0.5) * step) % 1.0 * (length - side) for step, length in ((0.7548776662, height), (0.5698402910, width))
+    )
     return Window(round(top), round(left), side, bool(rng.integers(2)), size)
 
 
@@ -138,6 +139,7 @@ def guided(image: Image, guide: Image, radius: int, eps: float) -> Image:
         radius: half the side of the window in pixels.
         eps: variance of the guide below which it counts as flat.
     """
+
     def mean(values: Image) -> Image:
         return cv2.boxFilter(values, -1, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT_101)
 

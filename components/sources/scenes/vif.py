@@ -153,8 +153,10 @@ def _surfaces(photo: Pixels, rng: np.random.Generator) -> tuple[Image, Image]:
     shiny = np.exp(-np.square(colour - colour[rng.integers(len(colour))]).sum(axis=1) / 300.0)
     emissivity = 0.96 - (0.35 if rng.random() < 0.4 else 0.02) * shiny
     lightness = (lab[..., 0] / 100.0).astype(np.float32)
-    kelvin, emissivity = (guided(values[labels].astype(np.float32), lightness, max(size // 40, 2), 0.002)
-                          for values in (by_hue, emissivity))
+    kelvin, emissivity = (
+        guided(values[labels].astype(np.float32), lightness, max(size // 40, 2), 0.002)
+        for values in (by_hue, emissivity)
+    )
     drift = 0.7 * smooth_noise(rng, size, 3) + np.linspace(-1.5, 1.5, size, dtype=np.float32)[:, None]
     return kelvin + drift + rng.uniform(281.0, 287.0), emissivity
 

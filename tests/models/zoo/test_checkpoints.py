@@ -38,7 +38,9 @@ def retrained():
     published = {"stem": "conv1.conv2d", **{f"decoder.{n}": f"conv{n + 2}.conv2d" for n in range(4)}}
     published |= {f"dense.{n}": f"DB1.denseblock.{n}.dense_conv.conv2d" for n in range(3)}
     state = get_published("densefuse").build().state_dict()
-    torch.save({f"{published[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": x for name, x in state.items()}, "own.pth")
+    torch.save(
+        {f"{published[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": x for name, x in state.items()}, "own.pth"
+    )
     return Path("own.pth")
 
 
@@ -51,13 +53,17 @@ def run(*arguments):
 # reading
 
 
-@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"model": s, "epoch": 3}, lambda s: {"state_dict": s}], ids=str)
+@pytest.mark.parametrize(
+    "wrap", [lambda s: s, lambda s: {"model": s, "epoch": 3}, lambda s: {"state_dict": s}], ids=str
+)
 def test_tensors_are_found_where_training_code_puts_them(wrap):
     torch.save(wrap({"module.a.weight": torch.ones(2), "b": torch.zeros(1)}), "x.pth")
     assert {name: x.tolist() for name, x in read_checkpoint(Path("x.pth")).items()} == {"a.weight": [1, 1], "b": [0]}
 
 
-@pytest.mark.parametrize("content", [Planted(), {"model": {"a": torch.ones(1)}, "extra": Planted()}], ids=["bare", "beside"])
+@pytest.mark.parametrize(
+    "content", [Planted(), {"model": {"a": torch.ones(1)}, "extra": Planted()}], ids=["bare", "beside"]
+)
 @pytest.mark.parametrize("zipped", [True, False])
 def test_pickled_payloads_are_refused_and_never_run(content, zipped):
     torch.save(content, "x.pth", _use_new_zipfile_serialization=zipped)
@@ -101,7 +107,9 @@ def test_other_archives_and_empty_dictionaries_are_refused():
 
 
 def test_unknown_bytes_are_refused(retrained):
-    with pytest.raises(UserError, match=r"own\.pth: sha256 is .*, that of densefuse is b34cf3650f04.*download https.*again"):
+    with pytest.raises(
+        UserError, match=r"own\.pth: sha256 is .*, that of densefuse is b34cf3650f04.*download https.*again"
+    ):
         import_checkpoint(retrained)
     with pytest.raises(UserError, match=r"that of lrrnet is 1de9dd8dee9b"):
         import_checkpoint(retrained, "lrrnet")
@@ -151,7 +159,7 @@ def test_every_published_file_is_recognised_and_converted_once_for_good(checkpoi
     assert weights is KNOWN["densefuse"] and target == cache / "densefuse.safetensors"
     assert target.read_bytes() == (imported / target.name).read_bytes()
     with safe_open(str(target), "pt") as file:
-        assert sum(file.get_tensor(name).numel() for name in file.keys()) == 74_193  # noqa: SIM118
+        assert sum(file.get_tensor(name).numel() for name in file.keys()) == 74_193
     with pytest.raises(UserError, match="that of gifnet"):
         import_checkpoint(checkpoints / "densefuse/densefuse_gray.model", "gifnet")
 
@@ -176,7 +184,10 @@ def test_mistakes_are_one_line_and_exit_with_2(retrained):
 
 def test_import_then_fuse(checkpoints):
     result = run("weights", "import", str(checkpoints / "mufusion/multi-focus_Final.model"))
-    assert result.exit_code == 0 and "mufusion-mfif from AWCXV/MUFusion (licence: MIT); for mufusion on mfif" in result.output
+    assert (
+        result.exit_code == 0
+        and "mufusion-mfif from AWCXV/MUFusion (licence: MIT); for mufusion on mfif" in result.output
+    )
     pixels = np.random.default_rng(0).random((2, 45, 61, 3))
     for name, image in zip("ab", pixels, strict=True):
         Path(name).mkdir()

@@ -25,7 +25,17 @@ def network():
 
 
 def test_the_promised_networks_are_there():
-    promised = {"refusion", "ifcnn_max", "ifcnn_mean_raw", "ifcnn_sum", "densefuse", "lrrnet", "cunet", "gifnet", "mufusion"}
+    promised = {
+        "refusion",
+        "ifcnn_max",
+        "ifcnn_mean_raw",
+        "ifcnn_sum",
+        "densefuse",
+        "lrrnet",
+        "cunet",
+        "gifnet",
+        "mufusion",
+    }
     assert promised <= set(list_published()) <= set(list_methods())
     assert "lrrnet" in list_methods("vif") and "lrrnet" not in list_methods("mef")
     assert set(get_published("refusion").tasks) == {"vif", "mif", "mfif", "mef"}
