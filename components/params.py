@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from components.errors import UserError
 from components.models.modulator import Modulated
 from components.models.sigformer import SigFormerConfig
+from components.synthesis.gates import Gates
 from components.training.config import TrainConfig
 
 
@@ -132,6 +133,7 @@ class Synth(Section):
     limit: int | None = Field(None, ge=1, description="photographs used; all if null")
     image_format: Literal["png", "webp"] = "webp"
     focus_mix: bool = Field(True, description="mfif: mix photograph and modulated image with complementary masks")
+    gates: Gates = Gates()
 
 
 class Pretext(TrainConfig):

@@ -7,22 +7,43 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TypeVar
 
 import torch
 
+from components.errors import UserError
+
 Unit, Result = TypeVar("Unit"), TypeVar("Result")
 
 PR_SET_PDEATHSIG = 1
+CONNECT_SECONDS = 10
 
 
-def run_units(work: Callable[[Unit], Result], units: Iterable[Unit], *, workers: int = 1) -> Iterator[Result]:
+def run_units(
+    work: Callable[[Unit], Result], units: Iterable[Unit], *, workers: int = 1, cluster: str | None = None
+) -> Iterator[Result]:
     """Yield ``work(unit)`` for every unit as they finish; ``work`` and units must pickle if ``workers`` > 1.
 
     Every unit computes on one CPU thread: sums in another order would change the last bit, so bytes would depend on the
     machine.
+
+    Args:
+        work: what is done to a unit.
+        units: all of them are known before the first is done.
+        workers: processes on this machine.
+        cluster: address of a Dask scheduler, ``tcp://host:port``, or ``local`` for a cluster of ``workers`` processes
+            here; its workers must see the same files under the same paths.
+
+    Raises:
+        UserError: ``cluster`` is given and Dask is not installed, or nothing answers at that address.
     """
     units = list(units)
+    if cluster and units:
+        with _dask(cluster, workers) as pool:
+            yield from map_on(pool, partial(_on_one_thread, work), units)
+        return
     if workers <= 1 or len(units) <= 1:
         yield from _here(work, units)
         return
@@ -40,6 +61,27 @@ def map_on(pool: Executor, work: Callable[[Unit], Result], units: Iterable[Unit]
     finally:
         for future in futures:
             future.cancel()
+
+
+@contextmanager
+def _dask(address: str, workers: int) -> Iterator[Executor]:
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise UserError("a cluster needs Dask: pip install 'sigforge[dask]', or leave --cluster out") from error
+    local = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) if address == "local" else None
+    try:
+        with local or nullcontext(), Client(local or address, timeout=CONNECT_SECONDS) as client:
+            yield client.get_executor()
+    except (OSError, ValueError) as error:
+        if isinstance(error, UserError) or local:
+            raise
+        raise UserError(f"{address}: no Dask scheduler answers ({error}): start one or correct the address") from error
+
+
+def _on_one_thread(work: Callable[[Unit], Result], unit: Unit) -> Result:
+    _one_thread()
+    return work(unit)
 
 
 def die_with_parent() -> None:

@@ -117,12 +117,28 @@ def synth(
     licence: Annotated[str, typer.Option(help="Of the photographs; recorded with every pair.")] = "unknown",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one only helps without a GPU.")] = 1,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://host:port; 'local' starts one here.")
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Make failed samples of finished shards again.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take: shards, bytes, time, disk.")] = False,
 ) -> int:
     """Turn photographs into shards of synthetic pairs; start again after an interruption and it goes on."""
     from components.cli.synth import synthesise
 
     return synthesise(
-        task, images, out, shard_size=shard_size, size=size, model=model, licence=licence, seed=seed, workers=workers
+        task,
+        images,
+        out,
+        shard_size=shard_size,
+        size=size,
+        model=model,
+        licence=licence,
+        seed=seed,
+        workers=workers,
+        cluster=cluster,
+        retry_failed=retry_failed,
+        only_plan=plan,
     )
 
 

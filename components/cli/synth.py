@@ -1,6 +1,6 @@
 """``sigforge synth``."""
 
-from functools import partial
+from collections import Counter
 from pathlib import Path
 
 from components.cli.inputs import report_left_out
@@ -15,7 +15,9 @@ from components.runner import run_units
 from components.shards.layout import shards_in
 from components.shards.writer import finished
 from components.sources.folders import check_photo, drop_duplicates, photo_folder
-from components.synthesis.shards import Recipe, make_shard, plan, shard_path
+from components.synthesis.estimate import estimate
+from components.synthesis.gates import refused_photos
+from components.synthesis.shards import Recipe, make_shards, plan
 from components.synthesis.synthesizer import trained_subtasks
 
 SHOWN = 10
@@ -32,8 +34,13 @@ def synthesise(
     licence: str,
     seed: int,
     workers: int,
+    cluster: str | None = None,
+    retry_failed: bool = False,
+    only_plan: bool = False,
 ) -> int:
     """Write the shards of a folder of photographs that are not there yet; what cannot be used is put on record.
+
+    With ``only_plan``, say what that would take, from a few pairs made for the purpose, and write nothing.
 
     Raises:
         UserError: no photograph that can be used, no model, or ``out`` holds shards made otherwise.
@@ -43,21 +50,26 @@ def synthesise(
     photos, bad = check_photos(images, licence, workers)
     device = pick_device().torch.type
     recipe = Recipe(task, seed, size, "webp", True, model, model_fingerprint(model), device)
-    facts = [task, seed, size, shard_size, recipe.image_format, recipe.focus_mix]
+    facts = [task, seed, size, shard_size, recipe.image_format, recipe.focus_mix, recipe.gates.model_dump(mode="json")]
     inputs = [recipe.fingerprint, *(photo.sha256 for photo in photos)]
     key = {"parameters": hash_of(facts), "inputs": hash_of(inputs)}
+    shards = plan(photos, shard_size, refused_photos(photos, recipe.gates))
+    if only_plan:
+        print(estimate(shards, recipe=recipe, workers=workers).text(out))
+        return 0
     refuse_other_shards(out, key)
     write_table(bad, out / "quarantine.parquet", QUARANTINE)
-    shards = plan(photos, shard_size)
-    done = [finished(shard_path(shard, folder=out, task=task), key) for shard in shards]
-    pending = [shard for shard, report in zip(shards, done, strict=True) if report is None]
-    reports = [report for report in done if report]
-    work = partial(make_shard, recipe=recipe, folder=out, key=key)
     with progress(f"synth {task}", len(photos)) as bar:
-        bar.advance(len(photos) - sum(len(shard.photos) for shard in pending))
-        for report in run_units(work, pending, workers=1 if device == "cuda" else workers):
-            reports.append(report)
-            bar.advance(report["samples"] + report["failures"], note=report["shard"])
+        reports = make_shards(
+            shards,
+            recipe=recipe,
+            folder=out,
+            key=key,
+            workers=workers,
+            retry_failed=retry_failed,
+            cluster=cluster,
+            on_shard=lambda report: bar.advance(report["samples"] + report["failures"], note=report["shard"]),
+        )
     _summarise(out, reports, len(bad))
     return 0
 
@@ -119,3 +131,5 @@ def _summarise(out: Path, reports: list[dict], bad: int) -> None:
     print(f"{out}: {samples} pairs in {len(reports)} shards")
     if bad or failures:
         print(f"left out: {bad} images, see {out}/quarantine.parquet; {failures} photographs, see the shards' tables")
+    for reason, count in sorted(sum((Counter(report["reasons"]) for report in reports), Counter()).items()):
+        print(f"  {reason}: {count}")

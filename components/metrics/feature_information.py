@@ -48,7 +48,7 @@ def fmi(context: Context) -> Tensor:
 @metric(
     "FMI",
     range=(-1.0, 1.0),
-    convention="`fmi` with windows of one bright sample treated alike for every source; up to 1 % more on black backgrounds",
+    convention="`fmi` with windows of one bright sample treated alike for every source; 1 % more on black grounds",
     paper=_PAPER,
     equation=_EQUATION,
 )
@@ -101,7 +101,7 @@ def fmi_dct(context: Context) -> Tensor:
 @metric(
     "FMI",
     range=(-1.0, 1.0),
-    convention="one level of PyWavelets' dmey (62 taps), symmetric border (Haghighat's 'wavelet'; MATLAB's has 102 taps)",
+    convention="one level of dmey, symmetric border (Haghighat's 'wavelet'); 62 taps here, 102 in MATLAB",
     paper=_PAPER,
     equation=_EQUATION,
 )

@@ -63,7 +63,7 @@ def mi_tang(context: Context) -> Tensor:
 @metric(
     "Q_MI",
     range=(0.0, 2.0),
-    convention="normalised MI (NMI), base 2 (Liu's metricMI); his stretch to 0..255 merges no levels, so it changes nothing",
+    convention="normalised MI (NMI), base 2 (Liu's metricMI; his stretch to 0..255 merges no levels)",
     paper="Hossny, Nahavandi & Creighton, Comments on 'Information measure for performance of image fusion', "
     "Electronics Letters 44(18), 2008",
     equation=r"2 \left[ \frac{I(A;F)}{H(A) + H(F)} + \frac{I(B;F)}{H(B) + H(F)} \right]",
@@ -80,7 +80,7 @@ def q_mi(context: Context) -> Tensor:
 @metric(
     "Q_NCIE",
     range=(0.0, 1.0),
-    convention="entropies in base 256, 3x3 correlation matrix (Liu's metricWang, which is not Q_M); 0.80..0.85 in practice",
+    convention="entropies in base 256 (Liu's metricWang, which is not Q_M); 0.80..0.85 in practice",
     paper="Wang, Shen & Jin, Performance evaluation of image fusion techniques, in Stathaki (ed.), Image Fusion, 2008",
     equation=r"1 + \sum_{i=1}^{3} \tfrac{\lambda_i}{3} \log_{256} \tfrac{\lambda_i}{3}",
 )
@@ -118,7 +118,7 @@ def en(context: Context) -> Tensor:
     "CE",
     higher_is_better=False,
     range=(-math.inf, math.inf),
-    convention="mean over the sources, bits; levels that the fused image lacks are skipped, so it may be negative (VIFB)",
+    convention="mean over the sources, bits, levels that the fused image lacks skipped: may be negative (VIFB)",
     paper="Bulanon, Burks & Alchanatis, Image fusion of visible and thermal images for fruit detection, "
     "Biosystems Engineering 103(1), 2009",
     equation=r"\tfrac{1}{2} \sum_{S=A,B} \sum_{l: p^F_l > 0} p^S_l \log_2 (p^S_l / p^F_l)",

@@ -13,12 +13,12 @@ from components.metrics.filters import gaussian_window, smooth
 GAUSSIAN_11, GAUSSIAN_7 = gaussian_window(11, 1.5), gaussian_window(7, 1.5)
 #: Stabilisers (0.01 L)^2 and (0.03 L)^2 for L = 255 grey levels.
 C1, C2 = 2.55**2, 7.65**2
-#: Share of a window's mean square below which its variance is rounding: a few times float64's, far below one grey level.
+#: Share of a window's mean square below which its variance is rounding; one grey level in one pixel is far above.
 _ROUNDING = 1e-12
 
 
 class Moments(NamedTuple):
-    """Of n sources and the fused image in every window: (n + 1, B, h, w) twice, and (n, B, h, w) with the fused image."""
+    """Of n sources and the fused image in every window: twice (n + 1, B, h, w), and (n, B, h, w) with the fused."""
 
     mean: Tensor
     variance: Tensor

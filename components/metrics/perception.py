@@ -28,9 +28,10 @@ _CENTRE, _SURROUND = _unit_gaussian(2), _unit_gaussian(4)
     "Q_CB",
     range=(0.0, 1.0),
     convention="difference-of-Gaussians sensitivity, image as 30 cycles (Liu's metricChenBlum, VIFB)",
-    paper="Chen & Blum, A new automated quality assessment algorithm for image fusion, Image and Vision Computing 27(10), 2009",
-    equation=r"\overline{\lambda_A \tfrac{\min(C_A, C_F)}{\max(C_A, C_F)} + \lambda_B \tfrac{\min(C_B, C_F)}{\max(C_B, C_F)}},\ "
-    r"\lambda_S \propto C_S^2",
+    paper="Chen & Blum, A new automated quality assessment algorithm for image fusion, Image and Vision Computing "
+    "27(10), 2009",
+    equation=r"\overline{\lambda_A \tfrac{\min(C_A, C_F)}{\max(C_A, C_F)}"
+    r" + \lambda_B \tfrac{\min(C_B, C_F)}{\max(C_B, C_F)}},\ \lambda_S \propto C_S^2",
 )
 def q_cb(context: Context) -> Tensor:
     """Preservation of masked local contrast, by the contrast of the sources.
@@ -53,7 +54,8 @@ def q_cb(context: Context) -> Tensor:
     range=(0.0, 1e6),
     convention="16x16 regions, saliency exponent 5, Mannos-Sakrison sensitivity (Liu's metricChen, VIFB)",
     paper="Chen & Varshney, A human perception inspired quality metric for image fusion, Information Fusion 8(2), 2007",
-    equation=r"\frac{\sum_r \lambda_A D_A + \lambda_B D_B}{\sum_r \lambda_A + \lambda_B},\ D_S = \overline{(h * (S - F))^2}",
+    equation=r"\frac{\sum_r \lambda_A D_A + \lambda_B D_B}{\sum_r \lambda_A + \lambda_B},\ "
+    r"D_S = \overline{(h * (S - F))^2}",
 )
 def q_cv(context: Context) -> Tensor:
     """Visible squared difference from each source, by the sources' edges. Zero where all images are equal.

@@ -11,7 +11,9 @@ from components.metrics.moments import GAUSSIAN_7, GAUSSIAN_11, Moments, local_m
 from components.metrics.registry import metric
 
 _PIELLA = "Piella & Heijmans, A new quality metric for image fusion, ICIP 2003"
-_CVEJIC = "Cvejic, Loza, Bull & Canagarajah, A similarity metric for assessment of image fusion algorithms, IJICE 2(3), 2006"
+_CVEJIC = (
+    "Cvejic, Loza, Bull & Canagarajah, A similarity metric for assessment of image fusion algorithms, IJICE 2(3), 2006"
+)
 #: Similarity of two sources above which they are redundant, and the stabiliser of Q_Y and Q_C.
 _REDUNDANT, _TINY = 0.75, 2e-16
 
@@ -37,7 +39,8 @@ def q_s(context: Context) -> Tensor:
     range=(-1.0, 1.0),
     convention="Q_S with windows weighted by the larger variance (Liu's metricPeilla, case 2)",
     paper=_PIELLA,
-    equation=r"\sum_w c(w) [\lambda\,\mathrm{SSIM}(A,F) + (1-\lambda)\,\mathrm{SSIM}(B,F)],\ c \propto \max(\sigma_A^2, \sigma_B^2)",
+    equation=r"\sum_w c(w) [\lambda\,\mathrm{SSIM}(A,F) + (1-\lambda)\,\mathrm{SSIM}(B,F)],\ "
+    r"c \propto \max(\sigma_A^2, \sigma_B^2)",
 )
 def q_w(context: Context) -> Tensor:
     """Weighted fusion quality index: salient windows count more. NaN with a side below 11 or all sources constant.
@@ -51,7 +54,7 @@ def q_w(context: Context) -> Tensor:
 @metric(
     "Q_E",
     range=(-1.0, 1.0),
-    convention="Q_W times Q_W of Prewitt edge images, exponent 1 (Liu's metricPeilla, case 3, which crashes as published)",
+    convention="Q_W times Q_W of Prewitt edges, exponent 1 (Liu's metricPeilla, case 3, which crashes as published)",
     paper=_PIELLA,
     equation=r"Q_W(A,B,F)\, Q_W(A',B',F')",
 )
@@ -66,9 +69,11 @@ def q_e(context: Context) -> Tensor:
     "Q_Y",
     range=(-1.0, 1.0),
     convention="7x7 Gaussian, threshold 0.75 (Liu's metricYang); flat windows are defined here, rounding noise there",
-    paper="Yang, Zhang, Wang & Liu, A novel similarity based quality metric for image fusion, Information Fusion 9(2), 2008",
+    paper="Yang, Zhang, Wang & Liu, A novel similarity based quality metric for image fusion, Information Fusion "
+    "9(2), 2008",
     sources="pair",
-    equation=r"\overline{\lambda S_A + (1-\lambda) S_B}\ \text{where}\ \mathrm{SSIM}(A,B) \ge 0.75,\ \text{else}\ \overline{\max(S_A, S_B)}",
+    equation=r"\overline{\lambda S_A + (1-\lambda) S_B}\ \text{where}\ \mathrm{SSIM}(A,B) \ge 0.75,\ "
+    r"\text{else}\ \overline{\max(S_A, S_B)}",
 )
 def q_y(context: Context) -> Tensor:
     """Similarity to both sources where they agree, and to the nearer one where they do not. NaN with a side below 7.
@@ -105,7 +110,7 @@ def q_c(context: Context) -> Tensor:
 @metric(
     "Q_C",
     range=(-1.0, 1.0),
-    convention="7x7 Gaussian, the weight clipped to [0, 1] as the paper says; the published code (`q_c`) clips the result",
+    convention="7x7 Gaussian, the weight clipped to [0, 1] as in the paper; published code (`q_c`) clips the result",
     paper=_CVEJIC,
     sources="pair",
     equation=r"\overline{s\,S_A + (1-s)\,S_B},\ s = \min(1, \max(0, \sigma_{AF} / (\sigma_{AF} + \sigma_{BF})))",

@@ -84,7 +84,7 @@ def ssim_tang(context: Context) -> Tensor:
 @metric(
     "SSIM",
     range=(-2.1, 2.1),
-    convention="scikit-image: uniform 7x7, sample covariance, L = 2 on 0..255, summed (CDDFuse with scikit-image < 0.20)",
+    convention="uniform 7x7, sample covariance, L = 2 on 0..255, summed (CDDFuse by way of old scikit-image)",
     paper=_WANG,
     equation=r"\mathrm{SSIM}(A,F) + \mathrm{SSIM}(B,F)",
 )

@@ -33,7 +33,7 @@ def sd(context: Context) -> Tensor:
 @metric(
     "SD",
     range=(0.0, math.sqrt(255)),
-    convention="saturating uint8 arithmetic (Tang's 2022 tables, values 7..11); darker pixels than the mean count nothing",
+    convention="saturating uint8 arithmetic, pixels below the mean count nothing (Tang's 2022 tables, values 7..11)",
     paper=_RAO,
     equation=r"\sqrt{\frac{1}{HW}\sum_p \min(255, \max(0, F_p - \bar F)^2)}",
 )

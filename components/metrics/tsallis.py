@@ -11,7 +11,9 @@ from components.metrics.registry import metric
 
 #: Nava's and Cvejic's orders of the entropy.
 _NAVA, _CVEJIC = 0.43137, 1.85
-_NAVA_PAPER = "Nava, Cristobal & Escalante-Ramirez, Mutual information improves image fusion quality assessments, SPIE 2007"
+_NAVA_PAPER = (
+    "Nava, Cristobal & Escalante-Ramirez, Mutual information improves image fusion quality assessments, SPIE 2007"
+)
 _EQUATION = r"\frac{I^q(A,F) + I^q(B,F)}{H(A)^q + H(B)^q + I^q(A,B)}"
 
 

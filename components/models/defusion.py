@@ -20,6 +20,8 @@ from components.models.weights import load_model
 
 KIND = "defusion"
 MULTIPLE, TILE, OVERLAP = 8, 512, 64
+UNUSED = "decoder_common_projection_layer"
+"""The authors store a projection of the common part, but show it, too, through the unique parts' one."""
 
 
 class Parts(NamedTuple):
@@ -37,13 +39,13 @@ class DeFusion(nn.Module):
     Args:
         channels: of the images; the authors' networks see three, a luma is repeated.
         width: channels of the first layer; all others scale with it.
-        common_skips: give the common decoder the encoders' features at 1/8, 1/4 and 1/2 size, and show the common part
-            through the unique one's projection, as the released weights need it.
+        common_skips: give the common decoder the encoders' features at 1/8, 1/4 and 1/2 size, as the released weights
+            need it.
 
     Example:
         >>> net = DeFusion(width=8)
-        >>> net.fuse(torch.rand(1, 1, 21, 30), torch.rand(1, 1, 21, 30)).shape
-        torch.Size([1, 1, 21, 30])
+        >>> net.fuse(torch.rand(1, 1, 5, 8), torch.rand(1, 1, 5, 8)).shape
+        torch.Size([1, 1, 5, 8])
     """
 
     def __init__(self, *, channels: int = 3, width: int = 16, common_skips: bool = False) -> None:
@@ -76,7 +78,7 @@ class DeFusion(nn.Module):
                 _stage(4 * w, w // 4, blocks=6),
             ]
         )
-        self.show_common, self.show_unique, self.show_fused = (nn.Conv2d(w, channels, 3, padding=1) for _ in range(3))
+        self.show_part, self.show_fused = (nn.Conv2d(w, channels, 3, padding=1) for _ in range(2))
         _initialise(self)
 
     def forward(self, sources: Tensor) -> Parts:
@@ -86,9 +88,7 @@ class DeFusion(nn.Module):
         skips = [torch.cat(pair, dim=1) for pair in zip(*features, strict=True)] if self.common_skips else []
         embeddings = [_decode(self.common_decoder, common, skips)]
         embeddings += [_decode(self.unique_decoder, common, own) for own in features]
-        projections = (self.show_unique if self.common_skips else self.show_common, self.show_unique, self.show_unique)
-        shown = [project(x).relu() for project, x in zip(projections, embeddings, strict=True)]
-        return Parts(*shown, fused=self.show_fused(sum(embeddings)).relu())
+        return Parts(*(self.show_part(x).relu() for x in embeddings), fused=self.show_fused(sum(embeddings)).relu())
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """Features of one image at 1/2, 1/4 and 1/8 of its size."""
@@ -124,7 +124,7 @@ class Bottleneck(nn.Module):
         self.attention = SplitAttention(planes)
         self.widen = nn.Conv2d(planes, outputs, 1, bias=False)
         self.pool = nn.AvgPool2d(3, stride, padding=1) if smooth or stride > 1 else nn.Identity()
-        self.shrink = nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
+        self.shrink = nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
         self.shortcut = nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs or stride > 1 else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -152,7 +152,8 @@ class SplitAttention(nn.Module):
 
 def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The authors' state dict under our names; both sources' branches are stored there, and ``lower`` wins."""
-    return {_our_name(name): state[name] for name in sorted(state, key=lambda name: "lower" in name)}
+    used = (name for name in state if not name.startswith(UNUSED))
+    return {_our_name(name): state[name] for name in sorted(used, key=lambda name: "lower" in name)}
 
 
 def load_defusion(path: Path) -> DeFusion:
@@ -172,8 +173,7 @@ _RENAMES = {
     r"^common_encoder\.0\.layer\.": "common_encoder.",
     **{rf"^decoder_common_layer{k + 1}\.(0\.)?layer\.": f"common_decoder.{k}." for k in range(4)},
     **{rf"^decoder_{_SIDE}_layer{k + 1}\.(0\.)?layer\.": f"unique_decoder.{k}." for k in range(4)},
-    r"^decoder_common_projection_layer\.0\.": "show_common.",
-    rf"^decoder_{_SIDE}_projection_layer\.0\.": "show_unique.",
+    rf"^decoder_{_SIDE}_projection_layer\.0\.": "show_part.",
     r"^fusion_rule\.0\.": "show_fused.",
     r"\.conv1\.": ".narrow.",
     r"\.conv2\.conv\.": ".attention.convolve.",
@@ -207,8 +207,13 @@ def _decode(stages: nn.ModuleList, common: Tensor, skips: list[Tensor]) -> Tenso
     return x
 
 
-def _initialise(net: nn.Module) -> None:
-    """Normal weights that keep the variance of what a convolution hands on (the authors')."""
+def _initialise(net: DeFusion) -> None:
+    """Normal weights by the number of outputs (the authors'), but small ones for what makes images."""
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.normal_(layer.weight, std=math.sqrt(2 / (layer.kernel_size[0] ** 2 * layer.out_channels)))
+    # With the authors', images start at 50 instead of 1, and the first steps push most pixels below 0, where the ReLU
+    # behind them lets no gradient through.
+    for layer in (net.show_part, net.show_fused):
+        nn.init.normal_(layer.weight, std=1e-3)
+        nn.init.constant_(layer.bias, 0.25)

@@ -1,9 +1,14 @@
-"""Writing a shard: byte-identical for the same samples, complete or not there."""
+"""Writing a shard: byte-identical for the same samples, complete or not there.
+
+A done-marker never stands beside files that it does not describe: it goes before the first of them is replaced, and
+comes back last.
+"""
 
 import io
 import json
 import tarfile
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +36,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Failure:
-    """A photograph that gave no pair, and why."""
+    """A photograph that gave no pair, and why: ``<word>: <detail>``."""
 
     key: str
     photo_id: str
@@ -43,11 +48,12 @@ def write_shard(path: ShardPath, samples: Iterable[Sample | Failure], key: dict[
     """Write tar, Parquet and, last, the done-marker with ``key`` inside.
 
     Returns:
-        the done-marker: counts, bytes, sha256 of tar and Parquet, seconds, key.
+        the done-marker: counts, failures by reason, bytes, sha256 of tar and Parquet, seconds, key.
     """
     started = time.monotonic()
     with atomic_path(path.tar) as temporary, temporary.open("wb") as file:
         rows = _write_tar(file, samples)
+        path.done.unlink(missing_ok=True)
     columns = {name: [row.get(name) for row in rows] for name in SAMPLES.names}
     with atomic_path(path.table) as temporary:
         pq.write_table(pa.table(columns, schema=SAMPLES), temporary, compression="zstd")
@@ -55,6 +61,7 @@ def write_shard(path: ShardPath, samples: Iterable[Sample | Failure], key: dict[
         "shard": path.tar.name,
         "samples": sum(row["status"] == "ok" for row in rows),
         "failures": sum(row["status"] == "failed" for row in rows),
+        "reasons": reasons(rows),
         "bytes": path.tar.stat().st_size,
         "sha256": sha256_file(path.tar),
         "parquet_sha256": sha256_file(path.table),
@@ -73,6 +80,16 @@ def finished(path: ShardPath, key: dict[str, object]) -> dict[str, object] | Non
         return None
     whole = path.tar.exists() and path.table.exists() and path.tar.stat().st_size == report["bytes"]
     return report if whole and report["key"] == json.loads(canonical_json(key)) else None
+
+
+def reasons(rows: Iterable[dict[str, object]]) -> dict[str, int]:
+    """How many samples failed for each reason, a word.
+
+    Example:
+        >>> reasons([{"status": "failed", "reason": "truncated: x.png"}, {"status": "ok", "reason": None}])
+        {'truncated': 1}
+    """
+    return dict(sorted(Counter(row["reason"].split(":", 1)[0] for row in rows if row["status"] == "failed").items()))
 
 
 def _write_tar(file: BinaryIO, samples: Iterable[Sample | Failure]) -> list[dict[str, object]]:

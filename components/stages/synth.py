@@ -1,20 +1,22 @@
 """Stage ``synth``: every photograph becomes a synthetic pair of the task, written into tar shards."""
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from components.device import pick_device
 from components.errors import UserError
-from components.manifest import read_photos
+from components.manifest import read_pairs, read_photos
 from components.models.weights import model_fingerprint
 from components.progress import progress
 from components.runner import run_units
-from components.shards.writer import finished
 from components.stages.base import Context, key_of, main, open_folder
 from components.stages.trained import MODEL
-from components.synthesis.shards import Recipe, Shard, make_shard, plan, shard_path
+from components.synthesis.gates import hash_of_image, refused_photos
+from components.synthesis.shards import Recipe, make_shards, plan
+
+MANY = 200
 
 
 def run(context: Context) -> None:
@@ -22,10 +24,11 @@ def run(context: Context) -> None:
     params = context.params
     manifest = context.folder("ingest", "photos") / "photos.parquet"
     photos = read_photos(manifest)[: params.synth.limit]
+    tests = test_hashes(context, params.compute.workers)
     model = context.folder("plgn") / MODEL
-    device = pick_device(params.compute.device).torch.type
     code = ("models", "signal", "synthesis", "shards", "colour", "images")
-    key = key_of(params.seed, params.synth, [photo.sha256 for photo in photos], files=[model], code=code)
+    facts = [[photo.sha256, photo.phash, photo.licence] for photo in photos]
+    key = key_of(params.seed, params.synth, facts, tests, files=[model], code=code)
     folder = open_folder(context.folder(), key)
     recipe = Recipe(
         context.task,
@@ -35,31 +38,43 @@ def run(context: Context) -> None:
         params.synth.focus_mix,
         model,
         model_fingerprint(model),
-        device,
+        pick_device(params.compute.device).torch.type,
+        params.synth.gates,
     )
-    shards = plan(photos, params.synth.shard_size)
-    where = partial(shard_path, folder=folder, task=context.task)
-    pending = [shard for shard in shards if finished(where(shard), key) is None]
-    work = partial(make_shard, recipe=recipe, folder=folder, key=key)
-    # Models on a GPU want one process; on a CPU every worker brings its own copy.
-    workers = 1 if device == "cuda" else params.compute.workers
+    shards = plan(photos, params.synth.shard_size, refused_photos(photos, params.synth.gates, tests))
     with progress(context.name, len(photos)) as bar:
-        bar.advance(sum(len(shard.photos) for shard in shards if shard not in pending))
-        for report in run_units(work, pending, workers=workers):
-            bar.advance(report["samples"] + report["failures"], note=report["shard"])
-    _account(context, folder, shards, key)
+        reports = make_shards(
+            shards,
+            recipe=recipe,
+            folder=folder,
+            key=key,
+            workers=params.compute.workers,
+            on_shard=lambda report: bar.advance(report["samples"] + report["failures"], note=report["shard"]),
+        )
+    _account(context, folder, reports)
     context.ledger.dataset("photographs", manifest)
 
 
-def _account(context: Context, folder: Path, shards: Sequence[Shard], key: dict[str, object]) -> None:
-    paths = [shard_path(shard, folder=folder, task=context.task) for shard in shards]
-    reports = [finished(path, key) for path in paths]
+def test_hashes(context: Context, workers: int) -> list[str]:
+    """Perceptual hashes of both images of the task's test pairs, which no photograph may resemble."""
+    if context.params.synth.gates.evaluation_bits is None:
+        return []
+    pairs = read_pairs(context.folder("ingest") / "pairs.parquet", "test")
+    paths = [path for pair in pairs for path in (pair.a_path, pair.b_path)]
+    return sorted(run_units(hash_of_image, paths, workers=workers if len(paths) > MANY else 1))
+
+
+def _account(context: Context, folder: Path, reports: Sequence[dict]) -> None:
     if not sum(report["samples"] for report in reports):
         raise UserError(f"no photograph gave a pair; see 'reason' in {folder}/*.parquet, or lower 'synth.size'")
     for name in ("samples", "failures", "bytes", "seconds"):
         context.ledger.value(name, sum(report[name] for report in reports))
-    for report, path in zip(reports, paths, strict=True):
-        context.ledger.dataset(str(report["shard"]), path.done)
+    reasons = sum((Counter(report["reasons"]) for report in reports), Counter())
+    if reasons:
+        told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        print(f"{context.name}: photographs without a pair: {told}; see {folder}/*.parquet", file=sys.stderr)
+    for report in reports:
+        context.ledger.dataset(str(report["shard"]), (folder / str(report["shard"])).with_suffix(".json"))
 
 
 if __name__ == "__main__":
