@@ -82,9 +82,9 @@ def test_annealing_follows_the_length_of_the_run():
 
 def test_a_few_steps_of_the_one_loop_lower_the_loss_on_a_fixed_batch(tmp_path):
     torch.manual_seed(0)
-    net, config = DeFusion(channels=1, width=8), TrainConfig(steps=6, lr=2e-3, log_every=1)
+    net, config = DeFusion(channels=1, width=8), TrainConfig(steps=8, lr=3e-4, log_every=1)
     batch, losses = views()[4], defusion_losses(net, steps=4)
-    history = fit(net, lambda first: [batch] * 6, losses, config, folder=tmp_path, device=Device(torch.device("cpu")))
+    history = fit(net, lambda first: [batch] * 8, losses, config, folder=tmp_path, device=Device(torch.device("cpu")))
     values = {name: [row.value for row in history if row.name == name] for name in ("loss", "fused")}
     assert values["loss"][-1] < 0.8 * values["loss"][0] and values["fused"][-1] < values["fused"][0]
     with torch.no_grad():
