@@ -114,7 +114,7 @@ def test_stages_are_listed_with_what_they_do(clone):
 
 def test_the_graph_reads_like_the_pipeline(graph):
     for task in TASKS:
-        assert graph[f"ingest@{task}"] == {f"{stage}@{task}" for stage in ("fuse", "plgn", "finetune", "evaluate")} | {
+        assert graph[f"ingest@{task}"] == {f"{stage}@{task}" for stage in ("fuse", "plgn", "synth", "finetune", "evaluate")} | {
             "report"
         }
         for stage, after in zip(PER_TASK, PER_TASK[1:]):

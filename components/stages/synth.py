@@ -24,7 +24,7 @@ def run(context: Context) -> None:
     params = context.params
     manifest = context.folder("ingest", "photos") / "photos.parquet"
     photos = read_photos(manifest)[: params.synth.limit]
-    tests = test_hashes(context, params.compute.workers)
+    tests = hashes_of_tests(context, params.compute.workers)
     model = context.folder("plgn") / MODEL
     code = ("models", "signal", "synthesis", "shards", "colour", "images")
     facts = [[photo.sha256, photo.phash, photo.licence] for photo in photos]
@@ -55,7 +55,7 @@ def run(context: Context) -> None:
     context.ledger.dataset("photographs", manifest)
 
 
-def test_hashes(context: Context, workers: int) -> list[str]:
+def hashes_of_tests(context: Context, workers: int) -> list[str]:
     """Perceptual hashes of both images of the task's test pairs, which no photograph may resemble."""
     if context.params.synth.gates.evaluation_bits is None:
         return []

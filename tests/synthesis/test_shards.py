@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -66,19 +67,32 @@ def contents(folder):
 
 
 def test_ten_kills(recipe, photos, undisturbed, tmp_path):
+    """At moments drawn over the time an undisturbed run takes; a run that ended sooner is begun anew."""
     context, rng, killed = multiprocessing.get_context("forkserver"), random.Random(5), 0
     context.set_forkserver_preload(["components.synthesis.shards"])
     options = {"recipe": recipe, "folder": tmp_path, "key": KEY}
-    while killed < 10:
+
+    def run(seconds=None):
         process = context.Process(target=make_shards, args=(plan(photos, 3),), kwargs=options)
         process.start()
-        process.join(rng.uniform(0.02, 0.25) + (1.0 if killed == 0 else 0))
-        killed += process.is_alive()
-        if not process.is_alive():
-            shutil.rmtree(tmp_path)
-            tmp_path.mkdir()
+        process.join(seconds)
+        unfinished = process.is_alive()
         process.kill()
         process.join()
+        if not unfinished:
+            shutil.rmtree(tmp_path)
+            tmp_path.mkdir()
+        return unfinished
+
+    run()  # the fork server imports torch
+    started = time.perf_counter()
+    run()
+    took = time.perf_counter() - started
+    for _ in range(80):
+        killed += run(rng.uniform(0.1, 0.9) * took)
+        if killed == 10:
+            break
+    assert killed == 10
     make_shards(plan(photos, 3), **options)
     assert contents(tmp_path) == undisturbed and verify(tmp_path) == []
 
