@@ -61,7 +61,7 @@ def hashes_of_tests(context: Context, workers: int) -> list[str]:
         return []
     pairs = read_pairs(context.folder("ingest") / "pairs.parquet", "test")
     paths = [path for pair in pairs for path in (pair.a_path, pair.b_path)]
-    return sorted(run_units(hash_of_image, paths, workers=workers if len(paths) > MANY else 1))
+    return sorted(filter(None, run_units(hash_of_image, paths, workers=workers if len(paths) > MANY else 1)))
 
 
 def _account(context: Context, folder: Path, reports: Sequence[dict]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.colour import luma
+from components.errors import ImageError
 from components.images import read_image
 from components.manifest import Photo, phash
 
@@ -64,13 +65,12 @@ def refused_photos(photos: Sequence[Photo], gates: Gates, evaluation: Sequence[s
     return refused
 
 
-def hash_of_image(path: str | Path) -> str:
-    """Perceptual hash of an image file.
-
-    Raises:
-        ImageError: it cannot be read.
-    """
-    return phash(read_image(path)[0])
+def hash_of_image(path: str | Path) -> str | None:
+    """Perceptual hash of an image file; None if it cannot be read, for then nobody is evaluated on it either."""
+    try:
+        return phash(read_image(path)[0])
+    except ImageError:
+        return None
 
 
 def forbids_derivatives(photo: Photo) -> bool:
