@@ -52,6 +52,7 @@ def fuse_dtcwt(sources: Tensor, *, levels: int = 4) -> Tensor:
         UserError: ``levels`` is below one.
 
     Example:
+        >>> import torch
         >>> fuse_dtcwt(torch.rand(2, 1, 1, 61, 83)).shape
         torch.Size([1, 1, 61, 83])
     """

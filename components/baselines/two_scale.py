@@ -37,6 +37,7 @@ def fuse_two_scale(sources: Tensor, *, mean_radius: int = 17, median_radius: int
         UserError: a radius is below one.
 
     Example:
+        >>> import torch
         >>> fuse_two_scale(torch.rand(3, 1, 1, 61, 83)).shape
         torch.Size([1, 1, 61, 83])
     """
@@ -50,6 +51,7 @@ def median(image: Tensor, radius: int) -> Tensor:
     """Median over the ``2 * radius + 1`` square window of ``(..., H, W)``, the image mirrored beyond its border.
 
     Example:
+        >>> import torch
         >>> median(torch.tensor([[0.0, 9.0, 1.0, 2.0]]), 1)
         tensor([[0., 1., 2., 2.]])
     """

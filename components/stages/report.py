@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from components import tracking
+from components.baselines import FusionMethod
 from components.colour import luma
 from components.errors import UserError
 from components.files import sha256_file, write_atomic
 from components.images import read_image
 from components.manifest import MODALITIES, TASKS, Pair, Photo, modalities, read_pairs, read_photos
 from components.metrics import get_metric
+from components.models import get_method
 from components.models.plgn import Plgn, load_plgn
 from components.recipes import configured
 from components.report.figures import curves_figure, signals_figure
@@ -44,7 +46,7 @@ def run(context: Context) -> None:
     parts = [task_part(context, task, photos) for task in TASKS]
     pretrain = read_history(need(context.folder("pretrain") / HISTORY, "pretrain"))
     rows = {row.method: part.task for part in parts for row in part.tables[0].rows if row.method != OURS}
-    methods = [configured(name, getattr(context.params.fuse, task)[name], task) for name, task in sorted(rows.items())]
+    methods = [method_of(context, name, task) for name, task in sorted(rows.items())]
     page = Page(
         origins=origins(context, photos.values()),
         facts=facts(context, parts, manifest),
@@ -117,6 +119,12 @@ def metric_values(context: Context, task: str) -> list[dict]:
     if absent := set(context.params.evaluate.metrics) - {row["metric"] for row in values}:
         raise UserError(f"{path}: has no value of {', '.join(sorted(absent))}; run 'dvc repro evaluate@{task}'")
     return values
+
+
+def method_of(context: Context, name: str, task: str) -> FusionMethod:
+    """What is known of a method of the tables, also of one that is no longer configured."""
+    options = getattr(context.params.fuse, task).get(name)
+    return get_method(name) if options is None else configured(name, options, task)
 
 
 def is_simulated(pair: Pair) -> bool:
