@@ -49,7 +49,7 @@ def test_killed_run_leaves_dvc_to_commit_and_the_next_one_waits(project):
 def test_interrupted_run_ends_its_stage(project):
     runner, stage = start("fuse@vif")
     runner.send_signal(signal.SIGINT)
-    assert runner.wait(20) != 0
+    assert runner.wait(60) != 0
     stage.wait(5)
     assert not stage.is_running() and not Path("data/fuse/vif").exists()
 
