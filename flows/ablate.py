@@ -4,8 +4,8 @@ A row is a project folder of its own, ``.sigforge/ablate/<task>/<row>``: the fil
 DVC's cache and the ledger shared. ``dvc repro`` runs there, so a second flow redoes only what is stale and a killed one
 goes on where it was. Each finished row is kept as an experiment of this project, which ``dvc exp show`` lists.
 
-``dvc exp run --temp`` and ``--queue`` will not do: in their folder a source like ``../shared/data`` does not exist, and a
-``dvc.lock`` that is not committed is not seen, so that every row would begin at ``ingest``.
+``dvc exp run --temp`` and ``--queue`` will not do: in their folder a source like ``../shared/data`` does not exist, and
+a ``dvc.lock`` that is not committed is not seen, so that every row would begin at ``ingest``.
 """
 
 import argparse
@@ -19,9 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import get_args
 
@@ -91,19 +91,22 @@ def run_row(task: str, row: Row, start: Start) -> dict:
     return measure(task, row, start, get_run_logger().info)
 
 
-def run_rows(task: str, run: Callable[[Row, Start], dict]) -> Path:
-    """Run all rows, Default first since the others start from what it has made; returns ``table.md``.
+def run_rows(task: str, run: Callable[[Row, Start], dict], chosen: Sequence[str] | None = None) -> Path:
+    """Run the rows, Default first since the others start from what it has made; returns ``table.md``.
 
     Args:
         run: row to what :func:`measure` returns.
+        chosen: slugs of the rows to run beside Default; all if not said.
 
     Raises:
         UserError: params.yaml is not valid, or this folder is not in git.
     """
+    refuse_unknown(chosen, ROWS)
     start, folder, done = begin(), DATA / task, {}
     simulated = any(source["kind"] == "demo" for source in start.parameters["ingest"][task]["sources"])
     folder.mkdir(parents=True, exist_ok=True)
-    for row in (DEFAULT, *(row for row in ROWS if row is not DEFAULT)):
+    wanted = [row for row in ROWS if row is not DEFAULT and (chosen is None or row.slug in chosen)]
+    for row in (DEFAULT, *wanted):
         done[row.slug] = run(row, start)
         rows = [done[one.slug] for one in ROWS if one.slug in done]
         temporary = folder / ".rows.json.tmp"
@@ -111,6 +114,17 @@ def run_rows(task: str, run: Callable[[Row, Start], dict]) -> Path:
         temporary.replace(folder / "rows.json")
     call(sys.executable, "-m", "components.report.ablation", str(folder))
     return folder / "table.md"
+
+
+def refuse_unknown(chosen: Sequence[str] | None, rows: Sequence[Row]) -> None:
+    """Stop at a row that does not exist.
+
+    Raises:
+        UserError: names it and those that do.
+    """
+    known = [row.slug for row in rows]
+    if unknown := sorted(set(chosen or ()) - set(known)):
+        raise UserError(f"--rows {unknown[0]}: no such row: choose from {', '.join(known)}")
 
 
 def begin() -> Start:
@@ -237,9 +251,11 @@ def main(arguments: list[str] | None = None) -> int:
     """The same without Prefect: ``--task vif``; exit code 2 on a user's mistake, 1 if a row failed."""
     parser = argparse.ArgumentParser(prog="python -m flows.ablate", description=ablate.__doc__)
     parser.add_argument("--task", required=True, choices=get_args(TaskName))
-    task = parser.parse_args(arguments).task
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help=f"of {', '.join(row.slug for row in ROWS)}")
+    options = parser.parse_args(arguments)
+    task, say = options.task, partial(print, flush=True)
     try:
-        table = run_rows(task, lambda row, start: measure(task, row, start, lambda line: print(line, flush=True)))
+        table = run_rows(task, lambda row, start: measure(task, row, start, say), options.rows)
         print(table)
         refuse_failures(table.parent)
     except (UserError, TargetFailed) as error:

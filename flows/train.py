@@ -7,7 +7,7 @@ from flows.target import TaskName, run_target
 
 @flow(name="train", flow_run_name="train-{task}")
 def train(task: TaskName) -> None:
-    """Train the networks of the task: SigFormer, the modulators, then fusion on synthetic and on real pairs."""
+    """Train the networks of the task: SigFormer, the modulators, fusion on synthetic and on real pairs, the systems."""
     run_target("pretrain")
-    for stage in ("plgn", "pretext", "finetune"):
+    for stage in ("plgn", "pretext", "finetune", "systems"):
         run_target(f"{stage}@{task}")

@@ -18,10 +18,11 @@ from components.models.sigformer import load_sigformer
 from components.models.weights import save_weights
 from components.seeds import rng_of, seed_of
 from components.stages.base import Context, key_of, main, open_folder
-from components.stages.trained import HISTORY, MODEL, read_history, train, write_history
+from components.stages.trained import MODEL, train
 from components.synthesis.channels import Channel, task_channels
 from components.synthesis.signal_index import signal_index, write_index
 from components.training.data import CropBatches
+from components.training.history import HISTORY, read_history, write_history
 from components.training.images import PlaneCache
 from components.training.loop import Row
 from components.training.validate import modulation

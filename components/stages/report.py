@@ -19,17 +19,20 @@ from components.manifest import MODALITIES, TASKS, Pair, Photo, modalities, read
 from components.metrics import get_metric
 from components.models import get_method
 from components.models.plgn import Plgn, load_plgn
+from components.models.systems import list_systems
 from components.recipes import configured
 from components.report.figures import curves_figure, signals_figure
 from components.report.gallery import Scene, pair_scene, picture, scores_of
 from components.report.html import Page, SignalPart, TaskPart, modulation_rows, render, validation
+from components.report.realism import TaskRealism, task_realism, write_realism
 from components.report.signals import CHANNEL, KINDS, ModalitySignals, measure
 from components.report.tables import Table, build_tables, comma_separated, latex, markdown
 from components.shards.reader import ShardPairs
 from components.stages.base import Context, main
 from components.stages.evaluate import OURS
-from components.stages.trained import HISTORY, MODEL, read_history
+from components.stages.trained import MODEL
 from components.synthesis.synthesizer import fit_square
+from components.training.history import HISTORY, read_history
 
 SAMPLES = 8
 """Photographs and target images per modality whose subband strengths are measured."""
@@ -61,6 +64,8 @@ def run(context: Context) -> None:
             path = folder / "tables" / f"{part.task}.{suffix}"
             write_atomic(path, write(part.tables, simulated=part.simulated))
             context.ledger.file(path, "tables")
+    write_realism(folder / "realism.parquet", {part.task: part.realism for part in parts})
+    context.ledger.file(folder / "realism.parquet", "tables")
     write_atomic(folder / "index.html", render(page))
     context.ledger.file(folder / "index.html", "figures")
 
@@ -102,6 +107,7 @@ def task_part(context: Context, task: str, photos: dict[str, Photo]) -> TaskPart
         synthetic=synthetic,
         real=real,
         signals=list(signal_parts(plgn, task, pairs, natural_planes(shards, photos, size))),
+        realism=realism_part(context, task, pairs, shards, photos),
         curves=curves_figure(list(histories.items()), f"{task}-curves"),
         modulation=modulation_rows(histories["plgn"]),
         validation=validation(histories["finetune"]),
@@ -146,8 +152,8 @@ def gallery(
 
 
 def fused_image(context: Context, task: str, method: str, pair_id: str) -> Path:
-    """Where stage ``evaluate`` (our network) or ``fuse`` (the others) put a fused image."""
-    stage = "evaluate" if method == OURS else "fuse"
+    """Where stage ``evaluate`` (our network, the trained systems) or ``fuse`` (the others) put a fused image."""
+    stage = "evaluate" if method in (OURS, *list_systems()) else "fuse"
     return need(context.folder(stage, task) / method / f"{pair_id}.png", f"{stage}@{task}")
 
 
@@ -216,6 +222,23 @@ def signal_part(measured: ModalitySignals, name: str) -> SignalPart:
         distances=list(zip(measured.subbands, *measured.distance.tolist(), strict=True)),
         images=measured.strength.shape[1],
         window=f"Channel {CHANNEL} of {low.subband} and {high.subband}, samples {low.start} to {stop} of {low.length}",
+    )
+
+
+def realism_part(
+    context: Context, task: str, pairs: Sequence[Pair], shards: ShardPairs, photos: dict[str, Photo]
+) -> TaskRealism:
+    """How near the synthetic images are to real ones, and the photographs that they were made of."""
+    params = context.params
+    return task_realism(
+        task,
+        pairs,
+        shards,
+        lambda row: photograph(photos, row, params.synth.size),
+        images=params.report.realism.images,
+        side=params.report.realism.side,
+        seed=params.seed,
+        target=SIMULATED if any(map(is_simulated, pairs)) else "real",
     )
 
 

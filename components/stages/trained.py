@@ -3,23 +3,20 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from components.device import pick_device
-from components.files import atomic_path
 from components.models.weights import load_weights, save_weights
 from components.progress import progress
 from components.stages.base import Context, open_folder
 from components.training.checkpoint import NAME as CHECKPOINT
 from components.training.config import TrainConfig
 from components.training.data import batches_from
+from components.training.history import HISTORY, read_history, write_history
 from components.training.loop import Row, fit
 
-MODEL, HISTORY = "model.safetensors", "history.parquet"
-SCHEMA = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.float64())])
+MODEL = "model.safetensors"
 
 
 def train(
@@ -45,38 +42,54 @@ def train(
         the folder, with ``model.safetensors`` and ``history.parquet``.
     """
     folder = open_folder(context.folder(), key)
-    device = pick_device(context.params.compute.device, context.params.compute.precision)
-    if (folder / HISTORY).exists() and (folder / MODEL).exists():
-        load_weights(folder / MODEL, model, kind=kind, config=architecture)
-        history = read_history(folder / HISTORY)
-    else:
-        history = _fit(context, model, dataset, losses, config, folder, device)
-        history += [Row(config.steps, f"val_{name}", value) for name, value in validate().items()]
-        save_weights(folder / MODEL, model, kind=kind, config=architecture)
-        write_history(history, folder / HISTORY)
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-    context.ledger.metrics(history)
+    facts = {"kind": kind, "architecture": architecture, "validate": validate}
+    context.ledger.metrics(train_in(folder, context, model, dataset, losses, config, **facts))
     context.ledger.file(folder / MODEL, "models")
     return folder
 
 
-def write_history(history: list[Row], path: Path) -> None:
-    """Rows (step, name, value) as Parquet; written last, so it marks a finished training."""
-    columns = {name: [getattr(row, name) for row in history] for name in SCHEMA.names}
-    with atomic_path(path) as temporary:
-        pq.write_table(pa.table(columns, schema=SCHEMA), temporary)
+def train_in(
+    folder: Path,
+    context: Context,
+    model: nn.Module,
+    dataset: Dataset,
+    losses: Callable[[object], dict[str, Tensor]],
+    config: TrainConfig,
+    *,
+    kind: str,
+    architecture: dict,
+    kept: nn.Module | None = None,
+    validate: Callable[[], dict[str, float]] = dict,
+    label: str = "",
+) -> list[Row]:
+    """The same in any folder that is there, without a word to the ledger.
+
+    Args:
+        kept: the part of ``model`` that the file holds; all of it by default.
+        label: of the progress line; the target's name by default.
+
+    Returns:
+        what was logged, now or when the finished model was trained.
+    """
+    kept = model if kept is None else kept
+    if (folder / HISTORY).exists() and (folder / MODEL).exists():
+        load_weights(folder / MODEL, kept, kind=kind, config=architecture)
+        model.eval()
+        return read_history(folder / HISTORY)
+    history = _fit(context, model, dataset, losses, config, folder, label or context.name)
+    history += [Row(config.steps, f"val_{name}", value) for name, value in validate().items()]
+    save_weights(folder / MODEL, kept, kind=kind, config=architecture)
+    write_history(history, folder / HISTORY)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return history
 
 
-def read_history(path: Path) -> list[Row]:
-    """The rows that :func:`write_history` wrote."""
-    return [Row(**row) for row in pq.read_table(path).to_pylist()]
-
-
-def _fit(context: Context, model: nn.Module, dataset: Dataset, losses, config, folder, device) -> list[Row]:
+def _fit(context: Context, model: nn.Module, dataset: Dataset, losses, config, folder, label: str) -> list[Row]:
     compute = context.params.compute
+    device = pick_device(compute.device, compute.precision)
     # On a CPU the cores are the model's; loader threads would only take them away.
     workers = compute.workers if device.torch.type == "cuda" else 0
-    with progress(context.name, config.steps) as bar:
+    with progress(label, config.steps) as bar:
         return fit(
             model,
             batches_from(dataset, config.steps, workers=workers),

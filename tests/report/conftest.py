@@ -25,10 +25,11 @@ from components.sources import demo, scenes
 from components.stages import evaluate, report
 from components.stages.base import Context
 from components.stages.ingest import SIMULATED
-from components.stages.trained import MODEL, write_history
+from components.stages.trained import MODEL
 from components.synthesis.channels import task_channels
 from components.synthesis.synthesizer import Synthesizer
 from components.tracking import StageRun
+from components.training.history import write_history
 from components.training.loop import Row
 
 ROOT = Path(__file__).parents[2]

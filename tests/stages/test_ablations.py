@@ -19,8 +19,8 @@ from components.report.figures import curves_figure
 from components.seeds import seed_of
 from components.stages import pretext
 from components.stages.base import Context
-from components.stages.trained import read_history
 from components.tracking import StageRun
+from components.training.history import read_history
 
 AFTER_PLGN = ["plgn", "synth", "pretext", "finetune", "evaluate"]
 

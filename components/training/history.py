@@ -1,0 +1,24 @@
+"""What a training run logged, as a file beside its model."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.files import atomic_path
+from components.training.loop import Row
+
+HISTORY = "history.parquet"
+SCHEMA = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.float64())])
+
+
+def write_history(history: list[Row], path: Path) -> None:
+    """Rows (step, name, value) as Parquet; written last, so it marks a finished training."""
+    columns = {name: [getattr(row, name) for row in history] for name in SCHEMA.names}
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(columns, schema=SCHEMA), temporary)
+
+
+def read_history(path: Path) -> list[Row]:
+    """The rows that :func:`write_history` wrote."""
+    return [Row(**row) for row in pq.read_table(path).to_pylist()]

@@ -1,0 +1,88 @@
+"""``python -m flows.choices`` over a project whose stages cost nothing: real git, real dvc."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.config import load_params, validate
+from flows import choices
+from flows.ablate import changed
+
+ROOT = Path(__file__).parents[2]
+
+GRAPH = """
+stages:
+  pretrain:
+    cmd: python stage.py pretrain
+    deps: [stage.py]
+    params: [sigformer]
+    outs:
+      - data/pretrain: {persist: true}
+  plgn:
+    matrix: {task: [vif]}
+    cmd: python stage.py plgn/vif
+    deps: [data/pretrain]
+    params: [plgn]
+    outs:
+      - data/plgn/vif: {persist: true}
+"""
+STAGE = """
+import pathlib, sys, yaml
+import pyarrow as pa, pyarrow.parquet as pq
+folder, full = pathlib.Path("data", sys.argv[1]), yaml.safe_load(open("params.yaml"))["sigformer"]["skip"] == "full"
+folder.mkdir(parents=True, exist_ok=True)
+values = {"psnr": 40.0 - 2 * full, "psnr_without_high": 20.0, "psnr_without_low": 15.0}
+if sys.argv[1] == "plgn/vif":
+    values = {f"ir_{name}": value / 1e3 for name, value in (("signal", 1 + full), ("signal_identity", 4), ("pixel", 3), ("pixel_identity", 4))}
+    values["ir_samples"] = 7
+rows = [(9, "loss", 1.0), *((9, f"val_{name}", float(value)) for name, value in values.items())]
+names = ("step", "name", "value")
+pq.write_table(pa.table({name: list(column) for name, column in zip(names, zip(*rows))}), folder / "history.parquet")
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    files = {"dvc.yaml": GRAPH, "stage.py": STAGE, ".gitignore": "/.sigforge/\n/data/\n"}
+    # A stand-in for a module that would load torch.
+    files |= {"components/__init__.py": "", "components/config.py": ""}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    for command in (
+        "git init -q",
+        f"{sys.executable} -m dvc init -q",
+        "git add .",
+        "git -c user.name=t -c user.email=t@t commit -qm x",
+    ):
+        subprocess.run(command.split(), check=True)
+
+
+def test_the_table_tells_what_the_stages_measured(project, capfd):
+    assert choices.main(["--task", "vif", "--rows", "default", "skip-full"]) == 0
+    assert Path("data/ablate/vif/choices.md").read_text().splitlines() == [
+        "| | psnr | psnr_without_high | psnr_without_low | ir_pixel | ir_pixel_identity | ir_signal | ir_signal_identity |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| Default | 40.0 | 20.0 | 15.0 | 3.00 | 4.00 | 1.00 | 4.00 |",
+        "| skip: full, Eq. 11 to the letter | 38.0 | 20.0 | 15.0 | 3.00 | 4.00 | 2.00 | 4.00 |",
+    ]
+
+
+def test_an_unknown_row_and_a_failing_stage_stop_it(project, capfd):
+    assert choices.main(["--task", "vif", "--rows", "skips"]) == 2
+    assert "--rows skips: no such row: choose from default, skip-pooled" in capfd.readouterr().err
+    Path("stage.py").write_text("raise SystemExit('error: pretrain: no photographs')")
+    assert choices.main(["--task", "vif", "--rows", "default"]) == 1
+    assert "no photographs" in capfd.readouterr().err
+
+
+def test_rows_are_valid_parameters():
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    default = load_params(ROOT / "params.yaml")
+    for row in choices.ROWS:
+        assert (validate(changed(raw, row.overrides)) == default) is (row is choices.DEFAULT), row.name
