@@ -36,5 +36,5 @@ stop: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
 	@echo "installing into .venv (about two minutes the first time)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dask,s3,test]'
 	@touch .venv/ready

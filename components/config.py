@@ -18,7 +18,15 @@ from ruamel.yaml import YAML
 
 from components.errors import UserError
 from components.files import write_atomic
-from components.params import DemoSource, FolderPairs, FolderPhotos, IngestPairs, IngestPhotos, Params
+from components.params import (
+    DemoSource,
+    FolderPairs,
+    FolderPhotos,
+    IngestPairs,
+    IngestPhotos,
+    MirflickrPhotos,
+    Params,
+)
 
 __all__ = [
     "DemoSource",
@@ -26,6 +34,7 @@ __all__ = [
     "FolderPhotos",
     "IngestPairs",
     "IngestPhotos",
+    "MirflickrPhotos",
     "Params",
     "check_sources",
     "leaves",
@@ -112,6 +121,8 @@ def check_sources(params: Params) -> None:
             raise UserError(f"params.yaml: key 'ingest.{name}.watch': no such path {entry.watch}; correct it")
 
 
+METHOD_TABLES = ("fuse.", "systems.")
+
 Mapping = TypeVar("Mapping", bound=dict)
 
 
@@ -125,7 +136,7 @@ def overlay(base: Mapping, changes: dict, where: str = "") -> Mapping:
         name = f"{where}{key}"
         if key not in base:
             raise UserError(f"conf: key '{name}' is not in params.yaml; correct its spelling")
-        if isinstance(value, dict) and isinstance(base[key], dict) and not where.startswith("fuse."):
+        if isinstance(value, dict) and isinstance(base[key], dict) and not where.startswith(METHOD_TABLES):
             overlay(base[key], value, f"{name}.")
         else:
             base[key] = value

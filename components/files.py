@@ -1,7 +1,8 @@
-"""The one door for durable local writes, and the hashes that name what was written.
+"""The one door for durable writes, and the hashes that name what was written.
 
 A reader never meets half a file: bytes go to a hidden temporary beside the target, are flushed to the disk, and take
 the final name in one rename. A process killed half-way leaves the old file as it was, and a hidden temporary at most.
+What goes to a bucket is made in a nameless local file and uploaded whole.
 """
 
 import errno
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components.errors import UserError
+from components.storage import Place, RemotePath
 
 _FULL = "disk full while writing {path}: free space or point 'data' elsewhere; finished work is kept"
 _FORBIDDEN = "{file}: permission denied: change its owner or mode, or point 'data' elsewhere"
@@ -26,16 +28,17 @@ _MENDABLE = {
 
 
 @contextmanager
-def atomic_path(path: str | Path, *, keep_suffix: bool = False) -> Iterator[Path]:
+def atomic_path(path: str | Place, *, keep_suffix: bool = False) -> Iterator[Path]:
     """Yield a temporary path that becomes ``path`` when the block ends well, and vanishes when it does not.
 
     Args:
-        path: the final file; its folder is made if needed.
+        path: the final file or object; its folder is made if needed.
         keep_suffix: name the temporary ``.x.<random>.tmp.png`` rather than ``.x.png.<random>.tmp``, for a writer that
-            chooses its format by the extension.
+            chooses its format by the extension; of no effect on a remote path.
 
     Raises:
-        UserError: the disk is full, the folder or file may not be written, or a file stands in a folder's place.
+        UserError: the disk is full, the folder or file may not be written, a file stands in a folder's place, or the
+            server of a remote path cannot be reached or refuses.
 
     Example:
         >>> import tempfile
@@ -45,6 +48,10 @@ def atomic_path(path: str | Path, *, keep_suffix: bool = False) -> Iterator[Path
         >>> [file.name for file in folder.iterdir()]
         ['numbers.txt']
     """
+    if isinstance(path, RemotePath):
+        with path.replaced() as temporary:
+            yield temporary
+        return
     path = Path(path)
     temporary = path.with_name(_temporary_name(path, keep_suffix))
     with _explained(path):
@@ -58,7 +65,7 @@ def atomic_path(path: str | Path, *, keep_suffix: bool = False) -> Iterator[Path
             temporary.unlink(missing_ok=True)
 
 
-def write_atomic(path: str | Path, data: bytes | str) -> None:
+def write_atomic(path: str | Place, data: bytes | str) -> None:
     """Write a whole file durably; text is stored as UTF-8 with its line ends untouched.
 
     Raises:

@@ -5,6 +5,7 @@ were found.
 """
 
 import dataclasses
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import scipy.fft
 
 from components.colour import luma
 from components.errors import UserError
-from components.files import atomic_path, sha256_bytes
+from components.files import atomic_path, hash_of, sha256_bytes
 
 SPLITS = ("train", "val", "test")
 MODALITIES: dict[str, dict[str, tuple[str, str]]] = {
@@ -28,6 +30,7 @@ MODALITIES: dict[str, dict[str, tuple[str, str]]] = {
     "mef": {"mef": ("under", "over")},
 }
 TASKS = tuple(MODALITIES)
+_ROWS = 1 << 16  # of a table, held or written at once
 _ROUNDING = 1e-9  # a share of 1 - 0.1 - 0.9 is meant to be 0
 
 
@@ -140,7 +143,7 @@ def write_table(records: Iterable[object], path: str | Path, schema: pa.Schema) 
             compression_level=3,
             use_dictionary=True,
             write_statistics=True,
-            row_group_size=65536,
+            row_group_size=_ROWS,
         )
 
 
@@ -160,9 +163,38 @@ def read_photos(path: str | Path) -> list[Photo]:
     return _read(path, Photo, PHOTOS)
 
 
+def read_photo_table(path: str | Path) -> pa.Table:
+    """The same as columns, for manifests of millions; raises UserError as :func:`read_pairs`."""
+    return _read_table(path, PHOTOS)
+
+
+def photo_table(photos: Iterable[Photo] | pa.Table) -> pa.Table:
+    """Photographs as columns, in the order given; a table passes unchanged."""
+    if isinstance(photos, pa.Table):
+        return photos
+    return pa.Table.from_pylist([vars(photo) for photo in photos], schema=PHOTOS)
+
+
+def photos_of(table: pa.Table) -> list[Photo]:
+    """The rows of a table as records."""
+    return [Photo(**row) for row in table.to_pylist()]
+
+
 def read_quarantine(path: str | Path) -> list[Quarantined]:
     """Read a quarantine table; raises UserError as :func:`read_pairs`."""
     return _read(path, Quarantined, QUARANTINE)
+
+
+def fingerprint_of(photos: pa.Table) -> str:
+    """Hex sha256 of all that a synthetic sample takes from its photograph; where the files lie does not count.
+
+    Example:
+        >>> terms = ("CC0", "", "somebody", True, True)
+        >>> here, there = (photo_table([Photo("p", path, "1", "2", 64, 64, 3, "s", *terms)]) for path in ("x", "y"))
+        >>> fingerprint_of(here) == fingerprint_of(there) != fingerprint_of(here.slice(0, 0))
+        True
+    """
+    return hash_of([[name, _column_hash(photos[name])] for name in photos.column_names if name != "path"])
 
 
 def assign_splits(
@@ -219,6 +251,17 @@ def phash(image: np.ndarray) -> str:
     return np.packbits(low > np.median(low)).tobytes().hex()
 
 
+def _column_hash(column: pa.ChunkedArray) -> str:
+    """Of the values in order, many at once: a loop over a million rows would take seconds."""
+    digest = hashlib.sha256()
+    for start in range(0, len(column), _ROWS):
+        texts = column.slice(start, _ROWS).cast(pa.string()).combine_chunks()
+        joined = pc.binary_join(pa.ListArray.from_arrays([0, len(texts)], texts), "\x1f")
+        digest.update(joined[0].as_buffer())
+        digest.update(b"\x1f")
+    return digest.hexdigest()
+
+
 def _refuse_doubles(rows: Sequence[dict], key: str, path: str | Path) -> None:
     for row, following in zip(rows, rows[1:], strict=False):
         if key and row[key] == following[key]:
@@ -226,8 +269,14 @@ def _refuse_doubles(rows: Sequence[dict], key: str, path: str | Path) -> None:
 
 
 def _read(path: str | Path, record: type, schema: pa.Schema) -> list:
+    return [record(**row) for row in _read_table(path, schema).to_pylist()]
+
+
+def _read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
     try:
-        table = pq.read_table(path, partitioning=None)
+        with pq.ParquetFile(path) as file:  # by row group: a million photographs at once would take twice their size
+            groups = [file.read_row_group(index) for index in range(file.num_row_groups)]
+            table = pa.concat_tables(groups) if groups else file.schema_arrow.empty_table()
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such table: run the stage that writes it first") from error
     except (OSError, pa.ArrowInvalid) as error:
@@ -236,7 +285,7 @@ def _read(path: str | Path, record: type, schema: pa.Schema) -> list:
     if wrong := sorted({name for name, _ in found.items() ^ wanted.items()}):
         problems = (f"{n} ({wanted.get(n, 'nothing')} expected, {found.get(n, 'nothing')} found)" for n in wrong)
         raise UserError(f"{path}: wrong columns: {', '.join(problems)}: write it again with this version")
-    return [record(**row) for row in table.to_pylist()]
+    return table.select(schema.names)
 
 
 def _ranges(fractions: Mapping[str, float]) -> dict[str, tuple[float, float]]:

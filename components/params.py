@@ -37,6 +37,15 @@ class FolderPairs(Section):
     limit: int | None = Field(None, ge=1)
 
 
+class MirflickrPhotos(Section):
+    """MIRFLICKR as it is unpacked: photographs, and a file with the licence of each."""
+
+    kind: Literal["mirflickr"]
+    name: str = Field("mirflickr", pattern=r"^[A-Za-z0-9_-]+$")
+    path: str
+    limit: int | None = Field(None, ge=1)
+
+
 class FolderPhotos(Section):
     """A folder of photographs."""
 
@@ -73,7 +82,9 @@ class IngestPhotos(Section):
     """Where the photographs come from."""
 
     watch: str
-    sources: tuple[Annotated[DemoSource | FolderPhotos, Field(discriminator="kind")], ...] = Field(min_length=1)
+    sources: tuple[Annotated[DemoSource | FolderPhotos | MirflickrPhotos, Field(discriminator="kind")], ...] = Field(
+        min_length=1
+    )
     min_photos: int = Field(2, ge=1)
 
 
@@ -108,6 +119,27 @@ class Fuse(Section):
         return self
 
 
+class Systems(Section):
+    """Per task: system name to its options; what is not named is not trained."""
+
+    vif: dict[str, dict[str, Any]] = {}
+    mif: dict[str, dict[str, Any]] = {}
+    mfif: dict[str, dict[str, Any]] = {}
+    mef: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="after")
+    def _known_systems(self) -> "Systems":
+        from components.training.systems import parse_options
+
+        for task in ("vif", "mif", "mfif", "mef"):
+            for name, options in getattr(self, task).items():
+                try:
+                    parse_options(name, options)
+                except UserError as error:
+                    raise ValueError(f"{task}.{name}: {error}") from None
+        return self
+
+
 class SigFormer(SigFormerConfig):
     """The architecture, which model files carry, and how its weights come about, which they do not."""
 
@@ -131,6 +163,11 @@ class Synth(Section):
     size: int = Field(256, ge=64, le=2048, description="side of the synthetic images, pixels")
     shard_size: int = Field(1000, ge=1, description="pairs per tar")
     limit: int | None = Field(None, ge=1, description="photographs used; all if null")
+    crops: int = Field(1, ge=1, le=1000, description="squares of each photograph; the first is in the middle")
+    pairs: int | None = Field(None, ge=1, description="the plan ends with so many pairs, photographs permitting")
+    batch: int | None = Field(
+        None, ge=1, le=256, description="pairs the network sees at once; null: 1 on a CPU, 16 on a GPU"
+    )
     image_format: Literal["png", "webp"] = "webp"
     focus_mix: bool = Field(True, description="mfif: mix photograph and modulated image with complementary masks")
     gates: Gates = Gates()
@@ -169,10 +206,18 @@ class Evaluate(Section):
         return names
 
 
+class Realism(Section):
+    """How synthetic images are compared with real ones."""
+
+    images: int = Field(200, ge=6, description="at most so many of every set: real images, photographs, synthetic images")
+    side: int = Field(128, ge=32, description="crops that are measured, pixels; smaller where an image is")
+
+
 class Report(Section):
     """What the HTML report shows."""
 
     gallery: int = Field(2, ge=1, le=20, description="test pairs shown per task")
+    realism: Realism = Realism()
 
 
 class Compute(Section):
@@ -192,6 +237,7 @@ class Params(Section):
     sigformer: SigFormer
     ingest: Ingest
     fuse: Fuse
+    systems: Systems = Systems()
     pretrain: TrainConfig
     plgn: Plgn
     synth: Synth

@@ -6,9 +6,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from itertools import chain, islice
 from typing import TypeVar
 
 import torch
@@ -19,6 +20,8 @@ Unit, Result = TypeVar("Unit"), TypeVar("Result")
 
 PR_SET_PDEATHSIG = 1
 CONNECT_SECONDS = 10
+IN_FLIGHT = 64
+"""Units handed out and not yet done, at least: enough to keep processes busy, few enough to hold in memory."""
 
 
 def run_units(
@@ -27,11 +30,11 @@ def run_units(
     """Yield ``work(unit)`` for every unit as they finish; ``work`` and units must pickle if ``workers`` > 1.
 
     Every unit computes on one CPU thread: sums in another order would change the last bit, so bytes would depend on the
-    machine.
+    machine. Units are taken from ``units`` as they are needed, so a long series is never held as a whole.
 
     Args:
         work: what is done to a unit.
-        units: all of them are known before the first is done.
+        units: what there is to do.
         workers: processes on this machine.
         cluster: address of a Dask scheduler, ``tcp://host:port``, or ``local`` for a cluster of ``workers`` processes
             here; its workers must see the same files under the same paths.
@@ -39,32 +42,41 @@ def run_units(
     Raises:
         UserError: ``cluster`` is given and Dask is not installed, or nothing answers at that address.
     """
-    units = list(units)
-    if cluster and units:
-        with _dask(cluster, workers) as pool:
-            yield from map_on(pool, partial(_on_one_thread, work), units)
+    rest = iter(units)
+    first = list(islice(rest, 2))
+    units = chain(first, rest)
+    if cluster and first:
+        with _dask(cluster, workers) as (pool, threads):
+            yield from map_on(pool, partial(_on_one_thread, work), units, in_flight=4 * threads)
         return
-    if workers <= 1 or len(units) <= 1:
+    if workers <= 1 or len(first) <= 1:
         yield from _here(work, units)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(units)), context, initializer=_start_worker) as pool:
-        yield from map_on(pool, work, units)
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker) as pool:
+        yield from map_on(pool, work, units, in_flight=4 * workers)
 
 
-def map_on(pool: Executor, work: Callable[[Unit], Result], units: Iterable[Unit]) -> Iterator[Result]:
+def map_on(
+    pool: Executor, work: Callable[[Unit], Result], units: Iterable[Unit], *, in_flight: int = 0
+) -> Iterator[Result]:
     """The same over any ``concurrent.futures`` executor, a Dask client's included."""
-    futures = [pool.submit(work, unit) for unit in units]
+    units = iter(units)
+    running = {pool.submit(work, unit) for unit in islice(units, max(in_flight, IN_FLIGHT))}
     try:
-        for future in as_completed(futures):
-            yield future.result()
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            running |= {pool.submit(work, unit) for unit in islice(units, len(done))}
+            for future in done:
+                yield future.result()
     finally:
-        for future in futures:
+        for future in running:
             future.cancel()
 
 
 @contextmanager
-def _dask(address: str, workers: int) -> Iterator[Executor]:
+def _dask(address: str, workers: int) -> Iterator[tuple[Executor, int]]:
+    """The executor of a cluster, and how many units it works on at once."""
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
@@ -72,7 +84,7 @@ def _dask(address: str, workers: int) -> Iterator[Executor]:
     local = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) if address == "local" else None
     try:
         with local or nullcontext(), Client(local or address, timeout=CONNECT_SECONDS) as client:
-            yield client.get_executor()
+            yield client.get_executor(), sum(client.nthreads().values())
     except (OSError, ValueError) as error:
         if isinstance(error, UserError) or local:
             raise
@@ -90,7 +102,7 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _here(work: Callable[[Unit], Result], units: list[Unit]) -> Iterator[Result]:
+def _here(work: Callable[[Unit], Result], units: Iterable[Unit]) -> Iterator[Result]:
     threads = torch.get_num_threads()
     try:
         _one_thread()

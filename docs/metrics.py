@@ -30,7 +30,8 @@ Made by `python docs/metrics.py` from the registry (`components/metrics`) and me
 
 `A` and `B` are the sources, `F` the fused image, `R` a true fused image, all of them 8-bit grey levels 0..255. Variants
 in use have names of their own; the convention says which one it is and who uses it. Sources: `many` metrics take two or
-more, `pair` metrics exactly two.
+more, `pair` metrics exactly two. The rank column of a leaderboard counts one metric of those that are variants of each
+other. Where the best value is a target (→0), leaderboards show and compare the distance from it.
 """
 
 CALIBRATION = """## Calibration
@@ -41,7 +42,7 @@ on rounding, so that it is not compared. Metrics that are not listed have no pub
 them against the definition.
 """
 
-HEADS = ("name", "symbol", "best", "range", "reference", "sources", "convention", "paper", "equation")
+HEADS = ("name", "symbol", "best", "range", "reference", "sources", "variant of", "convention", "paper", "equation")
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,15 @@ def cells(metric: Metric) -> Iterator[str]:
     """What the registry says about a metric, in the order of :data:`HEADS`."""
     yield f"`{metric.name}`"
     yield metric.symbol
-    yield f"{metric.arrow} {'higher' if metric.higher_is_better else 'lower'}"
+    yield (
+        metric.arrow
+        if metric.target is not None
+        else f"{metric.arrow} {'higher' if metric.higher_is_better else 'lower'}"
+    )
     yield "[" + ", ".join(f"{bound:.5g}".replace("inf", "∞") for bound in metric.range) + "]"
     yield "needed" if metric.needs_reference else "no"
     yield metric.sources
+    yield f"`{metric.variant_of}`" if metric.variant_of else ""
     yield metric.convention
     yield metric.paper
     # The back-ticks keep Markdown from reading LaTeX.

@@ -27,6 +27,7 @@ PLUMBING = {
     "components.stages",
     "components.stages.base",
     "components.stages.trained",
+    "components.storage",
     "components.tracking",
 }
 

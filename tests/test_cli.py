@@ -28,7 +28,7 @@ from components.synthesis.channels import task_channels
 from components.synthesis.shards import Recipe, make_shard, plan
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("methods", "fuse", "score", "synth", "verify", "doctor")
+COMMANDS = ("methods", "fuse", "score", "synth", "realism", "verify", "doctor")
 CONFIG = SigFormerConfig(width=8, heads=2, signals=4)
 STEMS = ("day", "night", "noon")
 
@@ -311,6 +311,17 @@ def test_shards_made_otherwise_are_left_alone(photos, plgn):
     assert_mistake(synth("--model", plgn, size=64), "out/vif-train-000000.tar", "--out")
     assert_mistake(synth("--model", plgn, "--seed", 1), "out/vif-train-000000.tar")
     assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
+def test_more_squares_of_each_photograph_up_to_a_bound(photos, plgn):
+    """Five photographs that are large enough, and one that is not."""
+    few = synth("--model", plgn, "--crops", 2, "--pairs", 8)
+    assert few.exit_code == 0 and "8 pairs in 5 shards" in few.stdout and "  too_small  " in few.stdout
+    kept = Path("out/vif-train-000000.tar").stat().st_mtime_ns
+    assert_mistake(synth("--model", plgn), "out/vif-train-000003.tar", "--crops", "--out")
+    assert "10 pairs in 6 shards" in synth("--model", plgn, "--crops", 2).stdout
+    assert Path("out/vif-train-000000.tar").stat().st_mtime_ns == kept
+    assert run("verify", "out").stdout == "out: 6 shards, every byte and count as promised\n"
 
 
 def test_mistakes_of_synth(photos, plgn):

@@ -62,11 +62,12 @@ def test_page_lists_every_metric_with_the_registrys_text():
     rows = registry_rows(PAGE.read_text())
     advice = "run 'python docs/metrics.py'"
     assert set(rows) == set(list_metrics()), advice
-    for name, (_, symbol, best, span, reference, sources, convention, paper, equation) in rows.items():
+    for name, (_, symbol, best, span, reference, sources, variant_of, convention, paper, equation) in rows.items():
         metric = get_metric(name)
         assert (symbol, convention, paper) == (metric.symbol, metric.convention, metric.paper), advice
         assert equation == f"$`{metric.equation}`$" and sources == metric.sources, advice
-        assert best == ("↑ higher" if metric.higher_is_better else "↓ lower"), advice
+        assert best == ({"↑": "↑ higher", "↓": "↓ lower"}.get(metric.arrow, metric.arrow)), advice
+        assert variant_of.strip("`") == (metric.variant_of or ""), advice
         assert reference == ("needed" if metric.needs_reference else "no"), advice
         bounds = [float(bound.replace("∞", "inf")) for bound in span.strip("[]").split(",")]
         assert bounds == pytest.approx(metric.range, rel=1e-4), advice
@@ -111,4 +112,4 @@ def test_script_writes_the_page_and_refuses_without_reference_values(golden, tmp
 def test_bars_in_a_definition_do_not_end_the_cell():
     metric = dataclasses.replace(get_metric("sd"), equation=r"|A| \le 1", convention="a|b")
     row = cells(script.table(script.HEADS, [script.cells(metric)]).splitlines()[-1])
-    assert row[6] == "a|b" and row[8] == r"$`|A| \le 1`$" and len(row) == len(script.HEADS)
+    assert row[7] == "a|b" and row[9] == r"$`|A| \le 1`$" and len(row) == len(script.HEADS)

@@ -15,7 +15,8 @@ from components.config import overlay
 from components.manifest import TASKS
 
 ROOT = Path(__file__).parents[1]
-PER_TASK = ("fuse", "plgn", "synth", "pretext", "finetune", "evaluate")
+IN_TURN = ("fuse", "plgn", "synth", "pretext", "finetune", "evaluate")
+PER_TASK = (*IN_TURN, "systems")
 TARGETS = {
     "ingest@photos",
     "pretrain",
@@ -114,11 +115,12 @@ def test_stages_are_listed_with_what_they_do(clone):
 
 def test_the_graph_reads_like_the_pipeline(graph):
     for task in TASKS:
-        assert graph[f"ingest@{task}"] == {f"{stage}@{task}" for stage in ("fuse", "plgn", "synth", "finetune", "evaluate")} | {
+        assert graph[f"ingest@{task}"] == {f"{stage}@{task}" for stage in PER_TASK if stage != "pretext"} | {
             "report"
         }
-        for stage, after in zip(PER_TASK, PER_TASK[1:]):
+        for stage, after in zip(IN_TURN, IN_TURN[1:]):
             assert f"{after}@{task}" in graph[f"{stage}@{task}"]
+        assert graph[f"systems@{task}"] == {f"evaluate@{task}"}
         assert f"synth@{task}" in graph["ingest@photos"]
         assert {f"plgn@{task}", f"pretext@{task}"} <= graph["pretrain"]
     assert graph["report"] == set()

@@ -41,6 +41,8 @@ class FusionMethod:
         equation: the fusion rule in one line.
         notes: deviations from the paper that a reader of a table should know.
         symmetric: the order of the sources does not matter.
+        parameters: learned numbers, batch-norm statistics not counted.
+        flops: of a network on one 640x480 image (see :func:`components.models.cost.count_flops`), None for the others.
     """
 
     name: str
@@ -53,6 +55,8 @@ class FusionMethod:
     equation: str = ""
     notes: str = ""
     symmetric: bool = True
+    parameters: int = 0
+    flops: int | None = None
 
     @property
     def defaults(self) -> dict[str, object]:
@@ -119,7 +123,7 @@ def fusion_method(
 ) -> Callable[[Callable], Callable]:
     """Register the decorated function as a fusion method; it stays callable as it is.
 
-    The arguments are the fields of :class:`FusionMethod`.
+    The arguments are the fields of :class:`FusionMethod` that a method without weights has.
 
     Raises:
         ValueError: the name is taken, or a task is unknown.

@@ -55,11 +55,14 @@ def sigforge(
 
 
 @app.command(epilog="Example: sigforge methods --task mef")
-def methods(task: Annotated[Task | None, typer.Option(help="Only those meant for this task.")] = None) -> int:
-    """List the fusion methods with their papers and options."""
-    from components.cli.methods import show_methods
+def methods(
+    name: Annotated[str | None, typer.Argument(help="One method, to see all that is known of it.")] = None,
+    task: Annotated[Task | None, typer.Option(help="Only those meant for this task.")] = None,
+) -> int:
+    """List the fusion methods with papers, sizes, costs, weights and options; or one in full."""
+    from components.cli.methods import show_method, show_methods
 
-    return show_methods(task)
+    return show_method(name) if name else show_methods(task)
 
 
 @app.command(epilog="Example: sigforge fuse ir/ vis/ -o fused/ --task vif --model gff")
@@ -110,36 +113,61 @@ def score(
 def synth(
     task: Annotated[Task, typer.Option(help=TASK_HELP)],
     images: Annotated[Path, typer.Option(help="Folder of photographs, sub-folders included.")],
-    out: Annotated[Path, typer.Option(help="Folder for the shards; finished ones found there are kept.")],
+    out: Annotated[str, typer.Option(help="Folder for the shards, or s3://bucket/prefix; finished ones are kept.")],
     shard_size: Annotated[int, typer.Option(min=1, help="Pairs per shard.")] = 1000,
     size: Annotated[int, typer.Option(min=64, max=2048, help="Side of the synthetic images, pixels.")] = 256,
     model: Annotated[Path | None, typer.Option(help="PLGN file; by default data/plgn/TASK/model.safetensors.")] = None,
     licence: Annotated[str, typer.Option(help="Of the photographs; recorded with every pair.")] = "unknown",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    crops: Annotated[int, typer.Option(min=1, max=1000, help="Squares taken from each photograph.")] = 1,
+    pairs: Annotated[int | None, typer.Option(min=1, help="Stop after so many, photographs permitting.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one only helps without a GPU.")] = 1,
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://host:port; 'local' starts one here.")
     ] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Make failed samples of finished shards again.")] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take: shards, bytes, time, disk.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Make failed samples of finished shards again.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what it would take: shards, bytes, time, disk.")
+    ] = False,
 ) -> int:
     """Turn photographs into shards of synthetic pairs; start again after an interruption and it goes on."""
     from components.cli.synth import synthesise
+    from components.storage import place
 
     return synthesise(
         task,
         images,
-        out,
+        place(out),
         shard_size=shard_size,
         size=size,
         model=model,
         licence=licence,
         seed=seed,
         workers=workers,
+        crops=crops,
+        pairs=pairs,
         cluster=cluster,
         retry_failed=retry_failed,
         only_plan=plan,
     )
+
+
+@app.command(epilog="Example: sigforge realism --real ir/ --synthetic shards/ --member a --before photos/")
+def realism(
+    real: Annotated[Path, typer.Option(help="Folder of real images of one modality, sub-folders included.")],
+    synthetic: Annotated[Path, typer.Option(help="Folder of synthetic images, or of shards.")],
+    before: Annotated[Path | None, typer.Option(help="Folder of the photographs they were made of.")] = None,
+    member: Annotated[Literal["a", "b"], typer.Option(help="Which image of the pairs in shards.")] = "a",
+    images: Annotated[int, typer.Option(min=6, help="At most so many of each, evenly spread.")] = 200,
+    side: Annotated[int, typer.Option(min=32, help="Pixels of the crops; smaller images are left out.")] = 128,
+    seed: Annotated[int, typer.Option(min=0, help="Of halves and folds.")] = 0,
+) -> int:
+    """Measure how far synthetic images are from real ones: subbands, spectra, histograms, a classifier."""
+    from components.cli.realism import show_realism
+
+    return show_realism(real, synthetic, before, member=member, images=images, side=side, seed=seed)
 
 
 @weights_app.command("import", epilog="Example: sigforge weights import ReFusion_IVIF.pth")
@@ -165,15 +193,17 @@ def weights_list() -> int:
 
 
 @app.command(epilog="Example: sigforge verify data/synth/vif")
-def verify(folder: Annotated[Path, typer.Argument(help="Folder of shards.")]) -> int:
+def verify(folder: Annotated[str, typer.Argument(help="Folder of shards, or s3://bucket/prefix.")]) -> int:
     """Check every byte and every count of the shards in a folder; list what is wrong."""
     from components.shards.layout import shards_in
     from components.shards.verify import verify as problems_in
+    from components.storage import place
 
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder: correct the path")
-    problems = problems_in(folder)
-    print("\n".join(problems) or f"{folder}: {len(shards_in(folder))} shards, every byte and count as promised")
+    where = place(folder)
+    if not where.is_dir():
+        raise UserError(f"{where}: no such folder: correct the path")
+    problems = problems_in(where)
+    print("\n".join(problems) or f"{where}: {len(shards_in(where))} shards, every byte and count as promised")
     return 1 if problems else 0
 
 

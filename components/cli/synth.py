@@ -1,13 +1,12 @@
 """``sigforge synth``."""
 
-from collections import Counter
 from pathlib import Path
 
 from components.cli.inputs import report_left_out
 from components.device import pick_device
 from components.errors import UserError
 from components.files import hash_of
-from components.manifest import QUARANTINE, Photo, Quarantined, write_table
+from components.manifest import QUARANTINE, Photo, Quarantined, fingerprint_of, photo_table, write_table
 from components.models.plgn import load_plgn
 from components.models.weights import model_fingerprint
 from components.progress import progress
@@ -15,9 +14,12 @@ from components.runner import run_units
 from components.shards.layout import shards_in
 from components.shards.writer import finished
 from components.sources.folders import check_photo, drop_duplicates, photo_folder
+from components.storage import Place, check_reachable
 from components.synthesis.estimate import estimate
 from components.synthesis.gates import refused_photos
-from components.synthesis.shards import Recipe, make_shards, plan
+from components.synthesis.samples import Recipe, sized_for
+from components.synthesis.shards import Plan, Report, beyond, plan
+from components.synthesis.summary import run_plan
 from components.synthesis.synthesizer import trained_subtasks
 
 SHOWN = 10
@@ -26,7 +28,7 @@ SHOWN = 10
 def synthesise(
     task: str,
     images: Path,
-    out: Path,
+    out: Place,
     *,
     shard_size: int,
     size: int,
@@ -34,6 +36,8 @@ def synthesise(
     licence: str,
     seed: int,
     workers: int,
+    crops: int = 1,
+    pairs: int | None = None,
     cluster: str | None = None,
     retry_failed: bool = False,
     only_plan: bool = False,
@@ -43,34 +47,26 @@ def synthesise(
     With ``only_plan``, say what that would take, from a few pairs made for the purpose, and write nothing.
 
     Raises:
-        UserError: no photograph that can be used, no model, or ``out`` holds shards made otherwise.
+        UserError: no usable photograph, no model, or ``out`` cannot be reached or holds shards made otherwise.
     """
     model = model or Path("data/plgn") / task / "model.safetensors"
     check_model(model, task)
+    check_reachable(out)
     photos, bad = check_photos(images, licence, workers)
     device = pick_device().torch.type
-    recipe = Recipe(task, seed, size, "webp", True, model, model_fingerprint(model), device)
+    recipe = Recipe(task, seed, size, "webp", True, model, model_fingerprint(model), device, **sized_for(device))
     facts = [task, seed, size, shard_size, recipe.image_format, recipe.focus_mix, recipe.gates.model_dump(mode="json")]
-    inputs = [recipe.fingerprint, *(photo.sha256 for photo in photos)]
-    key = {"parameters": hash_of(facts), "inputs": hash_of(inputs)}
-    shards = plan(photos, shard_size, refused_photos(photos, recipe.gates))
+    table = photo_table(photos)
+    key = {"parameters": hash_of(facts), "inputs": hash_of([recipe.fingerprint, fingerprint_of(table)])}
+    shards = plan(table, shard_size, refused_photos(table, recipe.gates, size=size), crops=crops, pairs=pairs)
     if only_plan:
         print(estimate(shards, recipe=recipe, workers=workers).text(out))
         return 0
-    refuse_other_shards(out, key)
+    refuse_other_shards(out, key, shards, task)
     write_table(bad, out / "quarantine.parquet", QUARANTINE)
-    with progress(f"synth {task}", len(photos)) as bar:
-        reports = make_shards(
-            shards,
-            recipe=recipe,
-            folder=out,
-            key=key,
-            workers=workers,
-            retry_failed=retry_failed,
-            cluster=cluster,
-            on_shard=lambda report: bar.advance(report["samples"] + report["failures"], note=report["shard"]),
-        )
-    _summarise(out, reports, len(bad))
+    options = {"workers": workers, "retry_failed": retry_failed, "cluster": cluster}
+    reports, told = run_plan(f"synth {task}", shards, recipe=recipe, folder=out, key=key, **options)
+    _account(out, reports, told, len(bad))
     return 0
 
 
@@ -110,7 +106,7 @@ def check_photos(folder: Path, licence: str, workers: int) -> tuple[list[Photo],
     return photos, left_out
 
 
-def refuse_other_shards(out: Path, key: dict[str, object]) -> None:
+def refuse_other_shards(out: Place, key: dict[str, object], shards: Plan, task: str) -> None:
     """Leave alone what somebody else, or another run, has made.
 
     Raises:
@@ -122,14 +118,15 @@ def refuse_other_shards(out: Path, key: dict[str, object]) -> None:
                 f"{path.tar}: made with another model, other options or photographs, or damaged since: give another "
                 "--out, or remove that folder"
             )
+    if more := beyond(shards, folder=out, task=task):
+        raise UserError(f"{more[0].tar}: made with more --crops or --pairs: give as many, or another --out")
 
 
-def _summarise(out: Path, reports: list[dict], bad: int) -> None:
+def _account(out: Place, reports: list[Report], told: str, bad: int) -> None:
     samples, failures = (sum(report[name] for report in reports) for name in ("samples", "failures"))
     if not samples:
         raise UserError(f"no photograph gave a pair; see 'reason' in {out}/*-[0-9]*.parquet, or lower --size")
     print(f"{out}: {samples} pairs in {len(reports)} shards")
     if bad or failures:
         print(f"left out: {bad} images, see {out}/quarantine.parquet; {failures} photographs, see the shards' tables")
-    for reason, count in sorted(sum((Counter(report["reasons"]) for report in reports), Counter()).items()):
-        print(f"  {reason}: {count}")
+    print(told)

@@ -21,6 +21,7 @@ _PEAK = 20 * math.log10(255)
     convention="mean of the MSEs to the sources, on [0, 1] (Tang)",
     paper=_JAGALINGAM,
     equation=_MSE,
+    variant_of="psnr",
 )
 def mse(context: Context) -> Tensor:
     """Mean squared error to the sources, images in [0, 1].
@@ -41,6 +42,7 @@ def mse(context: Context) -> Tensor:
     convention="mean of the MSEs to the sources, on 0..255 (CDDFuse)",
     paper=_JAGALINGAM,
     equation=_MSE,
+    variant_of="psnr",
 )
 def mse_255(context: Context) -> Tensor:
     """Mean squared error to the sources, in squared grey levels."""
@@ -54,6 +56,7 @@ def mse_255(context: Context) -> Tensor:
     convention="norm of the difference over HW, not over its root, 0..255, mean over the sources (VIFB)",
     paper=_JAGALINGAM,
     equation=r"\tfrac{1}{2HW} (\lVert A - F \rVert_2 + \lVert B - F \rVert_2)",
+    variant_of="psnr",
 )
 def rmse_vifb(context: Context) -> Tensor:
     """Root mean squared error as VIFB computes it: smaller than the true one by the root of the number of pixels."""
@@ -85,6 +88,7 @@ def psnr(context: Context) -> Tensor:
     convention="peak 255 but error on [0, 1]: 48.13 dB above the definition (Tang)",
     paper=_JAGALINGAM,
     equation=r"20 \log_{10} (255 / \sqrt{\mathrm{MSE}_{[0,1]}})",
+    variant_of="psnr",
 )
 def psnr_tang(context: Context) -> Tensor:
     """Peak signal-to-noise ratio of Tang's tables, in dB. Infinite where the fused image equals all sources."""
@@ -97,6 +101,7 @@ def psnr_tang(context: Context) -> Tensor:
     convention="peak 255, with VIFB's RMSE in place of the MSE: around 58 in its tables (VIFB)",
     paper=_JAGALINGAM,
     equation=r"20 \log_{10} (255 / \sqrt{\mathrm{RMSE_{VIFB}}})",
+    variant_of="psnr",
 )
 def psnr_vifb(context: Context) -> Tensor:
     """Peak signal-to-noise ratio of VIFB's tables, in dB. Infinite where the fused image equals all sources."""
@@ -109,6 +114,7 @@ def psnr_vifb(context: Context) -> Tensor:
     convention="peak is the fused image's own maximum, error on 0..255 (CDDFuse)",
     paper=_JAGALINGAM,
     equation=r"10 \log_{10} (\max(F)^2 / \mathrm{MSE})",
+    variant_of="psnr",
 )
 def psnr_cddfuse(context: Context) -> Tensor:
     """Peak signal-to-noise ratio of CDDFuse's evaluator, in dB. Minus infinity where the fused image is black.
@@ -127,6 +133,7 @@ def psnr_cddfuse(context: Context) -> Tensor:
     convention="to the ground-truth fused image, on [0, 1]",
     paper=_JAGALINGAM,
     equation=r"\overline{(R - F)^2}",
+    variant_of="psnr_ref",
 )
 def mse_ref(context: Context) -> Tensor:
     """Mean squared error to the true fused image, images in [0, 1]."""

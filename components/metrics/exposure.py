@@ -24,6 +24,7 @@ _MAX_POWER = 10.0
     convention="finest scale only (Tang's SSIM column since 2023)",
     paper=_MA,
     equation=r"\overline{(2\sigma_{RF} + C) / (\sigma_R^2 + \sigma_F^2 + C)}",
+    variant_of="mef_ms_ssim",
 )
 def mef_ssim(context: Context) -> Tensor:
     """Similarity in contrast and structure to the patch that the sources together would wish for.

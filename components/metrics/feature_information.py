@@ -51,6 +51,7 @@ def fmi(context: Context) -> Tensor:
     convention="`fmi` with windows of one bright sample treated alike for every source; 1 % more on black grounds",
     paper=_PAPER,
     equation=_EQUATION,
+    variant_of="fmi",
 )
 def fmi_symmetric(context: Context) -> Tensor:
     """FMI of pixels without the published code's dependence on order and scale. NaN with a side below 3.
@@ -68,6 +69,7 @@ def fmi_symmetric(context: Context) -> Tensor:
     paper=_PAPER,
     symmetric=False,
     equation=_EQUATION,
+    variant_of="fmi",
 )
 def fmi_gradient(context: Context) -> Tensor:
     """Mutual information of the horizontal derivative. One where all images are equal; NaN with a side below 3."""
@@ -80,6 +82,7 @@ def fmi_gradient(context: Context) -> Tensor:
     convention="`fmi_gradient` as `fmi_symmetric` is to `fmi`",
     paper=_PAPER,
     equation=_EQUATION,
+    variant_of="fmi",
 )
 def fmi_gradient_symmetric(context: Context) -> Tensor:
     """FMI of the horizontal derivative, alike for every source. NaN with a side below 3."""
@@ -92,6 +95,7 @@ def fmi_gradient_symmetric(context: Context) -> Tensor:
     convention="DCT-II of the whole image (Haghighat's 'dct', Tang's FMI_dct)",
     paper=_PAPER,
     equation=_EQUATION,
+    variant_of="fmi",
 )
 def fmi_dct(context: Context) -> Tensor:
     """Mutual information of the cosine coefficients. One where all images are equal; NaN with a side below 3."""
@@ -104,6 +108,7 @@ def fmi_dct(context: Context) -> Tensor:
     convention="one level of dmey, symmetric border (Haghighat's 'wavelet'); 62 taps here, 102 in MATLAB",
     paper=_PAPER,
     equation=_EQUATION,
+    variant_of="fmi",
 )
 def fmi_wavelet(context: Context) -> Tensor:
     """Mutual information of the four wavelet bands laid side by side. One where all images are equal.

@@ -50,6 +50,7 @@ def vif_sum(context: Context) -> Tensor:
     convention="mean of VIFp over the sources, on the scale of one VIF; `vif_sum` is what most papers print",
     paper="Sheikh & Bovik, Image information and visual quality, IEEE TIP 15(2), 2006 (pixel domain)",
     equation=r"\tfrac{1}{2}[\mathrm{VIFp}(A,F) + \mathrm{VIFp}(B,F)]",
+    variant_of="vif_sum",
 )
 def vif(context: Context) -> Tensor:
     """Visual information fidelity of the fused image to the average source; undefined where ``vif_sum`` is."""

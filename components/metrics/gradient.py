@@ -58,6 +58,7 @@ def q_g(context: Context) -> Tensor:
     convention="sum over sum, steepness -15 and -22, 0..255 (Hong's code: Tang, VIFB, MEFB, CDDFuse); not Q_G",
     paper="Xydeas & Petrovic, Objective image fusion performance measure, Electronics Letters 36(4), 2000",
     equation=r"\frac{\sum_p Q^{AF}_p g^A_p + Q^{BF}_p g^B_p}{\sum_p g^A_p + g^B_p}",
+    variant_of="q_g",
 )
 def qabf(context: Context) -> Tensor:
     r"""Gradient-based fusion quality, pixels weighted by the strength of the sources' edges.

@@ -37,6 +37,7 @@ def mi(context: Context) -> Tensor:
     convention="sum over the two sources, nats (CDDFuse by way of scikit-learn, VIFB)",
     paper=_QU,
     equation=_MI,
+    variant_of="mi",
 )
 def mi_nats(context: Context) -> Tensor:
     """``mi`` in nats: 0.693 times the number in bits. Zero where the fused image is constant."""
@@ -49,6 +50,7 @@ def mi_nats(context: Context) -> Tensor:
     convention="Tang's MI_evaluation: levels 254 and 255 share a joint bin by uint8 saturation, so bright pixels add",
     paper=_QU,
     equation=_MI,
+    variant_of="mi",
 )
 def mi_tang(context: Context) -> Tensor:
     """``mi`` with the published code's overflow; more than zero where a constant image is as bright as a source."""

@@ -1,6 +1,7 @@
 """Metrics on phase congruency."""
 
 import math
+from collections.abc import Sequence
 from functools import reduce
 
 import torch
@@ -15,6 +16,8 @@ from components.metrics.registry import metric
 _FEATURE = 0.1
 _STABILISER = 1e-4
 _WINDOW = gaussian_window(11, 1.5)
+#: Congruency, maximum moment and minimum moment of one plane, each (B, H, W).
+Maps = tuple[Tensor, ...]
 
 
 @metric(
@@ -40,23 +43,39 @@ def q_p(context: Context) -> Tensor:
         >>> round(score(checks, checks, checks, metrics="q_p")["q_p"].item(), 1)
         0.7
     """
-    maps = torch.stack(phase_congruency(context.planes.flatten(0, 1))).unflatten(1, context.planes.shape[:2])
-    *separate, fused_maps = maps.unbind(1)
-    strongest = reduce(lambda one, other: torch.where(one[0] > other[0], one, other), separate)
-    sources = torch.stack((*separate, strongest), dim=1)
-    features = sources[0] > _FEATURE
-    quality = torch.ones_like(context.fused[:, 0, 0])
-    for source, fused in zip(sources, fused_maps, strict=True):
-        likeness = _local_correlation(source * features, fused) * features
-        quality = quality * likeness.amax(0).sum((-2, -1)) / features[-1].sum((-2, -1))
+    maps = [m.unflatten(0, context.planes.shape[:2]) for m in phase_congruency(context.planes.flatten(0, 1))]
+    *separate, fused_maps = zip(*(m.unbind(0) for m in maps), strict=True)
+    sources = [*separate, reduce(_stronger, separate)]
+    features = [(source[0] > _FEATURE).double() for source in sources]
+    quality = 1.0 / features[-1].sum((-2, -1)) ** len(maps)
+    for fused, *compared in zip(fused_maps, *sources, strict=True):
+        quality = quality * _best_likeness(compared, features, fused).sum((-2, -1))
     blank = context.fused.amax((-2, -1)) == context.fused.amin((-2, -1))
     return torch.where(blank, math.nan, quality)
 
 
-def _local_correlation(sources: Tensor, fused: Tensor) -> Tensor:
-    """Correlation in 11x11 Gaussian windows of (n, B, H, W) with (B, H, W), zeros beyond the border."""
-    planes = torch.cat((sources, fused[None]))
-    mean = smooth_same(planes, _WINDOW)
-    variance = smooth_same(planes.square(), _WINDOW) - mean.square()
-    covariance = smooth_same(sources * fused, _WINDOW) - mean[:-1] * mean[-1]
-    return (covariance + _STABILISER) / ((variance[:-1] * variance[-1]).abs_().sqrt_() + _STABILISER)
+def _stronger(one: Maps, other: Maps) -> Maps:
+    """The maps of the source with more congruency at every pixel; of the other where both have the same."""
+    first = one[0] > other[0]
+    return tuple(torch.where(first, *pair) for pair in zip(one, other, strict=True))
+
+
+def _best_likeness(sources: Sequence[Tensor], features: Sequence[Tensor], fused: Tensor) -> Tensor:
+    """Largest correlation in 11x11 Gaussian windows of the fused map with a source's features, (B, H, W).
+
+    Zero where no source has a feature; zeros beyond the border.
+    """
+    fused_mean, fused_variance = _mean_and_variance(fused)
+    likeness = torch.full_like(fused, -math.inf)
+    for source, feature in zip(sources, features, strict=True):
+        masked = source * feature
+        mean, variance = _mean_and_variance(masked)
+        covariance = smooth_same(masked.mul_(fused), _WINDOW).sub_(mean.mul_(fused_mean)).add_(_STABILISER)
+        spread = variance.mul_(fused_variance).abs_().sqrt_().add_(_STABILISER)
+        likeness = torch.maximum(likeness, covariance.div_(spread).mul_(feature), out=likeness)
+    return likeness
+
+
+def _mean_and_variance(maps: Tensor) -> tuple[Tensor, Tensor]:
+    mean = smooth_same(maps, _WINDOW)
+    return mean, smooth_same(maps.square(), _WINDOW).sub_(mean.square())

@@ -3,10 +3,14 @@
 Kovesi, "Image Features from Phase Congruency", Videre 1(3), 1999, as in the variant behind the fusion metric Q_P
 (myphasecong3 of Liu's toolbox). It differs from Kovesi's own code, and the differences are reproduced: the noise is
 estimated per orientation, the low-pass of odd sizes is off by one sample, and the moments have their own cross term.
+
+The filters' outputs are float32: over the 15 reference images and crops of 96 and 40 pixels that moves Q_P by 1.4e-7 of
+its value at most, and takes a third of the time.
 """
 
 import math
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, reduce
 from typing import NamedTuple
 
 import torch
@@ -22,15 +26,18 @@ _EPS = 1e-4
 _SPREAD_CUTOFF, _SPREAD_GAIN = 0.5, 10
 #: Noise threshold in units of the noise's scale: mean plus two deviations of a Rayleigh law, over an empirical 1.7.
 _NOISE_FACTOR = (math.sqrt(math.pi / 2) + 2 * math.sqrt(2 - math.pi / 2)) / 1.7
-#: Images are transformed together up to this many pixels: more of them leave the cache (590 against 790 ms per Q_P of
-#: 512x512), and a batch of any size needs the memory of one chunk.
+#: Images are transformed together up to this many pixels: more of them leave the cache, and
+#: a batch of any size needs the memory of one chunk.
 _PIXELS_AT_ONCE = 2**18
 
 
 class LogGaborBank(NamedTuple):
     """The filters of one image size in FFT order; filter (scale s, orientation o) is ``radial[s] * angular[o]``.
 
-    ``noise_gain`` (6,) is the noise energy of the summed response per unit of noise energy in the finest filter.
+    Attributes:
+        radial: (4, H, W), float64.
+        angular: (6, H, W), complex64, which saves a conversion per product.
+        noise_gain: (6,), noise energy of the summed response per unit of noise energy in the finest filter.
     """
 
     radial: Tensor
@@ -68,12 +75,12 @@ def log_gabor_bank(height: int, width: int, device: torch.device) -> LogGaborBan
     radius[0, 0] = 1.0
     low_pass = _low_pass(height, width, device)
     spread = 2 * math.log(_SIGMA_ON_F) ** 2
-    radial = torch.stack([low_pass * torch.exp(-torch.log(radius * length) ** 2 / spread) for length in _WAVELENGTHS])
+    radial = torch.stack([low_pass * torch.exp(-(torch.log(radius * length) ** 2) / spread) for length in _WAVELENGTHS])
     radial[:, 0, 0] = 0.0
     turns = torch.stack([theta - angle for angle in _ORIENTATIONS])
     turns = torch.atan2(turns.sin(), turns.cos())
     angular = torch.exp(-turns.square() / (2 * _ANGULAR_SIGMA**2))
-    return LogGaborBank(radial, angular, _noise_gain(radial, angular))
+    return LogGaborBank(radial, angular.to(torch.complex64), _noise_gain(radial, angular).float())
 
 
 def _frequency_grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -100,36 +107,55 @@ def _noise_gain(radial: Tensor, angular: Tensor) -> Tensor:
 
 
 def _congruency(images: Tensor, bank: LogGaborBank) -> tuple[Tensor, Tensor, Tensor]:
-    spectra = torch.fft.fft2(images)[:, None]
-    energies, amplitudes = torch.zeros_like(images), torch.zeros_like(images)
-    cxx, cyy, cxy = (torch.zeros_like(images) for _ in range(3))
+    spectra = torch.fft.fft2(images)
+    scales = [(spectra * radial).to(torch.complex64) for radial in bank.radial]
+    energies, amplitudes, cxx, cyy, cxy = images.new_zeros((5, *images.shape), dtype=torch.float32)
     for angle, angular, noise_gain in zip(_ORIENTATIONS, bank.angular, bank.noise_gain, strict=True):
-        responses = torch.fft.ifft2(spectra * (bank.radial * angular))
-        energy, amplitude = _oriented_energy(responses, noise_gain)
+        energy, amplitude = _oriented_energy([_response(scale * angular) for scale in scales], noise_gain)
         energies += energy
         amplitudes += amplitude
         # An exactly blank image has no amplitude; the published code divides 0 by 0 there.
-        congruency = energy / torch.where(amplitude == 0, 1.0, amplitude)
-        cxx += (congruency * math.cos(angle)).square()
-        cyy += (congruency * math.sin(angle)).square()
-        cxy += congruency.square() * (math.sin(angle) * math.cos(angle))
-    return energies / (amplitudes + _EPS), *_moments(cxx / 3, cyy / 3, cxy / 6)
+        share = energy.div_(amplitude.masked_fill_(amplitude == 0, 1.0)).square_()
+        cxx.add_(share, alpha=math.cos(angle) ** 2 / 3)
+        cyy.add_(share, alpha=math.sin(angle) ** 2 / 3)
+        cxy.add_(share, alpha=math.sin(angle) * math.cos(angle) / 6)
+    congruency, *sums = (maps.double() for maps in (energies.div_(amplitudes.add_(_EPS)), cxx, cyy, cxy))
+    return congruency, *_moments(*sums)
 
 
-def _oriented_energy(responses: Tensor, noise_gain: Tensor) -> tuple[Tensor, Tensor]:
-    """Weighted energy above the noise, and summed amplitude, of one orientation: (N, 4, H, W) complex -> (N, H, W)."""
-    even, odd = responses.real.contiguous(), responses.imag.contiguous()
-    power = even.square().addcmul_(odd, odd)
-    noise = (_median(power[:, 0].flatten(1)) / math.log(2) * noise_gain).sqrt()
-    amplitudes = power.sqrt_()
-    amplitude = amplitudes.sum(1)
-    even_sum, odd_sum = even.sum(1), odd.sum(1)
-    square = even_sum.square() + odd_sum.square()
-    norm = square.sqrt() + _EPS
-    out_of_step = even.mul_((odd_sum / norm)[:, None]).sub_(odd.mul_((even_sum / norm)[:, None])).abs_().sum(1)
-    energy = (square / norm - out_of_step - (_NOISE_FACTOR * noise)[:, None, None]).clamp_(min=0)
-    spread = amplitude / (amplitudes.amax(1) + _EPS) / len(_WAVELENGTHS)
-    return energy * torch.sigmoid(_SPREAD_GAIN * (spread - _SPREAD_CUTOFF)), amplitude
+def _response(spectra: Tensor) -> tuple[Tensor, Tensor]:
+    """Even and odd response: one inverse transform gives both."""
+    response = torch.fft.ifft2(spectra)
+    return response.real.contiguous(), response.imag.contiguous()
+
+
+def _oriented_energy(responses: list[tuple[Tensor, Tensor]], noise_gain: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted energy above the noise, and summed amplitude, of one orientation: each (N, H, W).
+
+    Takes the even and odd response of every scale, and works in place: most of the time goes to memory.
+    """
+    amplitudes = [even.square().addcmul_(odd, odd) for even, odd in responses]
+    noise = (_median(amplitudes[0].flatten(1)) / math.log(2) * noise_gain).sqrt_()
+    for power in amplitudes:
+        power.sqrt_()
+    strongest, amplitude = reduce(torch.maximum, amplitudes), _total(amplitudes)
+    even_mean, odd_mean = map(_total, zip(*responses, strict=True))
+    energy = even_mean.square().addcmul_(odd_mean, odd_mean)
+    norm = energy.sqrt().add_(_EPS)
+    for total in (energy, even_mean, odd_mean):
+        total.div_(norm)
+    for even, odd in responses:
+        energy -= even.mul_(odd_mean).addcmul_(odd, even_mean, value=-1).abs_()
+    energy.sub_((_NOISE_FACTOR * noise)[:, None, None]).clamp_(min=0)
+    spread = (amplitude / strongest.add_(_EPS)).div_(len(_WAVELENGTHS))
+    return energy.mul_(spread.sub_(_SPREAD_CUTOFF).mul_(_SPREAD_GAIN).sigmoid_()), amplitude
+
+
+def _total(maps: Sequence[Tensor]) -> Tensor:
+    total = maps[0] + maps[1]
+    for one in maps[2:]:
+        total += one
+    return total
 
 
 def _median(values: Tensor) -> Tensor:
@@ -139,7 +165,7 @@ def _median(values: Tensor) -> Tensor:
         return lower[..., 0]
     above = values > lower
     tied = above.sum(-1) < values.shape[-1] // 2
-    upper = torch.where(above, values, math.inf).amin(-1)
+    upper = values.masked_fill(~above, math.inf).amin(-1)
     return (lower[..., 0] + torch.where(tied, lower[..., 0], upper)) / 2
 
 

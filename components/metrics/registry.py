@@ -4,14 +4,16 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
+import numpy as np
 from torch import Tensor
 
 from components.errors import UserError
 from components.metrics.context import Context
 
 MetricFunction = Callable[[Context], Tensor]
+Values = TypeVar("Values", float, np.ndarray)
 
 #: The six metrics of the SigFusion paper, in the order of its tables; its "VIFF" is ``vif_sum``.
 PAPER = ("q_g", "q_m", "q_p", "mi", "sd", "vif_sum")
@@ -26,7 +28,7 @@ class Metric:
     Args:
         name: key in :func:`components.metrics.score`'s answer; one name per variant.
         symbol: what papers print, e.g. ``Q_G``.
-        higher_is_better: direction of quality.
+        higher_is_better: direction of quality; with a ``target``, false.
         range: smallest and largest possible value; infinite where there is no bound.
         convention: one line: which variant this is, and who uses it.
         paper: where the metric was proposed.
@@ -36,6 +38,8 @@ class Metric:
         colour: which planes the metric reads.
         sources: ``pair`` where the definition is for exactly two sources, ``many`` where any number will do.
         symmetric: the order of the sources does not matter.
+        target: the best value, where it is neither the largest nor the smallest; the distance from it counts.
+        variant_of: the metric that this one is another convention of. A rank over several metrics counts one of them.
     """
 
     name: str
@@ -50,6 +54,8 @@ class Metric:
     colour: Literal["gray", "rgb"] = "gray"
     sources: Literal["pair", "many"] = "many"
     symmetric: bool = True
+    target: float | None = None
+    variant_of: str | None = None
 
     @property
     def family(self) -> str:
@@ -58,8 +64,26 @@ class Metric:
 
     @property
     def arrow(self) -> str:
-        """The direction as tables print it: ``↑`` where higher is better, else ``↓``."""
+        """The direction as tables print it: ``↑`` or ``↓``, or ``→0`` where zero is best."""
+        if self.target is not None:
+            return f"→{self.target:g}"
         return "↑" if self.higher_is_better else "↓"
+
+    @property
+    def latex_arrow(self) -> str:
+        r"""The direction in LaTeX: ``$\uparrow$``, ``$\downarrow$`` or ``$\to 0$``."""
+        if self.target is not None:
+            return rf"$\to {self.target:g}$"
+        return r"$\uparrow$" if self.higher_is_better else r"$\downarrow$"
+
+    def compared(self, values: Values) -> Values:
+        """What methods are compared by: the values themselves, or their distance from the target, where less is better.
+
+        Example:
+            >>> [get_metric("q_sf").compared(value) for value in (-0.25, 0.25)]
+            [0.25, 0.25]
+        """
+        return values if self.target is None else abs(values - self.target)
 
 
 def metric(
@@ -74,6 +98,8 @@ def metric(
     colour: Literal["gray", "rgb"] = "gray",
     sources: Literal["pair", "many"] = "many",
     symmetric: bool = True,
+    target: float | None = None,
+    variant_of: str | None = None,
 ) -> Callable[[MetricFunction], MetricFunction]:
     """Register the decorated function under its own name; the arguments are those of :class:`Metric`.
 
@@ -98,6 +124,8 @@ def metric(
             colour=colour,
             sources=sources,
             symmetric=symmetric,
+            target=target,
+            variant_of=variant_of,
         )
         return function
 

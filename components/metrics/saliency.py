@@ -114,6 +114,7 @@ def q_c(context: Context) -> Tensor:
     paper=_CVEJIC,
     sources="pair",
     equation=r"\overline{s\,S_A + (1-s)\,S_B},\ s = \min(1, \max(0, \sigma_{AF} / (\sigma_{AF} + \sigma_{BF})))",
+    variant_of="q_c",
 )
 def q_c_clipped(context: Context) -> Tensor:
     """Similarity to the sources by their covariance with the fused image. NaN with a side below 7."""

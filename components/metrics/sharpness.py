@@ -39,6 +39,7 @@ def sf(context: Context) -> Tensor:
     convention="both sums divided by HW (Liu, VIFB); `sf` divides each by its own count",
     paper=_ESKICIOGLU,
     equation=r"\sqrt{\frac{1}{HW}\sum (\partial_x F)^2 + \frac{1}{HW}\sum (\partial_y F)^2}",
+    variant_of="sf",
 )
 def sf_vifb(context: Context) -> Tensor:
     """Spatial frequency with one divisor, smaller than ``sf`` by about 1/W + 1/H. Zero on a constant image."""
@@ -66,6 +67,7 @@ def ag(context: Context) -> Tensor:
     convention="central differences, plain mean, 0..255 (CDDFuse); Tang divides by (H-1)(W-1)",
     paper=_CUI,
     equation=r"\frac{1}{HW}\sum_p \sqrt{\tfrac{1}{2}[(\partial_x F)^2 + (\partial_y F)^2]}",
+    variant_of="ag",
 )
 def ag_cddfuse(context: Context) -> Tensor:
     """Average gradient over all pixels. Zero on a constant image; NaN where H or W is below 2."""
@@ -87,6 +89,8 @@ def ei(context: Context) -> Tensor:
 
 @metric(
     "Q_SF",
+    higher_is_better=False,
+    target=0.0,
     range=(-1.0, math.inf),
     convention="four directions, signed: zero is best, negative is too smooth (Liu's metricZheng)",
     paper="Zheng et al., A new metric based on extended spatial frequency, Information Fusion 8(2), 2007",
@@ -95,8 +99,7 @@ def ei(context: Context) -> Tensor:
 def q_sf(context: Context) -> Tensor:
     """Ratio of spatial frequency error: how far the fused image is from the sharpest source at every pixel.
 
-    The registry calls higher better, because blur is what methods suffer from; noise raises it above zero too. NaN
-    where all sources are constant.
+    Zero is best: blur lowers it, noise raises it. NaN where all sources are constant.
     """
     total = context.planes.new_zeros(2, context.planes.shape[1])
     for rise, weight in _four_directions(context.planes):

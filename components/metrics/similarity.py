@@ -51,6 +51,7 @@ def ssim_sum(context: Context) -> Tensor:
     convention="`ssim_sum` over the number of sources",
     paper=_WANG,
     equation=r"\tfrac{1}{2}[\mathrm{SSIM}(A,F) + \mathrm{SSIM}(B,F)]",
+    variant_of="ssim_sum",
 )
 def ssim_mean(context: Context) -> Tensor:
     """Structural similarity to the average source. One where all images are equal; NaN with a side below 11."""
@@ -63,6 +64,7 @@ def ssim_mean(context: Context) -> Tensor:
     convention="MATLAB's ssim(): 11x11 Gaussian, replicated border, L = 255, mean over the sources",
     paper=_WANG,
     equation=_SSIM,
+    variant_of="ssim_sum",
 )
 def ssim_matlab(context: Context) -> Tensor:
     """Structural similarity over the whole image, border included. One where all images are equal."""
@@ -75,6 +77,7 @@ def ssim_matlab(context: Context) -> Tensor:
     convention="MATLAB's ssim() on doubles in 0..255, whose L defaults to 1, so that nothing stabilises it (Tang)",
     paper=_WANG,
     equation=_SSIM,
+    variant_of="ssim_sum",
 )
 def ssim_tang(context: Context) -> Tensor:
     """Structural similarity with stabilisers for L = 1 on images in 0..255; noise in flat areas weighs heavily."""
@@ -87,6 +90,7 @@ def ssim_tang(context: Context) -> Tensor:
     convention="uniform 7x7, sample covariance, L = 2 on 0..255, summed (CDDFuse by way of old scikit-image)",
     paper=_WANG,
     equation=r"\mathrm{SSIM}(A,F) + \mathrm{SSIM}(B,F)",
+    variant_of="ssim_sum",
 )
 def ssim_cddfuse(context: Context) -> Tensor:
     """Structural similarity of CDDFuse's evaluator, where L is that of floats in [-1, 1]. NaN with a side below 7."""
@@ -118,6 +122,7 @@ def ms_ssim(context: Context) -> Tensor:
     convention="Wang's five scales, summed over the sources",
     paper=_MS_WANG,
     equation=_MS_SSIM,
+    variant_of="ms_ssim",
 )
 def ms_ssim_sum(context: Context) -> Tensor:
     """Multi-scale structural similarity to each source, summed. Two where all are equal; NaN with a side below 161."""

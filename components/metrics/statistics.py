@@ -36,6 +36,7 @@ def sd(context: Context) -> Tensor:
     convention="saturating uint8 arithmetic, pixels below the mean count nothing (Tang's 2022 tables, values 7..11)",
     paper=_RAO,
     equation=r"\sqrt{\frac{1}{HW}\sum_p \min(255, \max(0, F_p - \bar F)^2)}",
+    variant_of="sd",
 )
 def sd_tang2022(context: Context) -> Tensor:
     """Standard deviation as MATLAB computes it on integers: differences rounded, clipped to 0..255, and so are squares.

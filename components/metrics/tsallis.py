@@ -40,6 +40,7 @@ def q_te(context: Context) -> Tensor:
     paper=_NAVA_PAPER,
     sources="pair",
     equation=_EQUATION,
+    variant_of="q_te",
 )
 def q_te_nava(context: Context) -> Tensor:
     """Tsallis mutual information with each source, normalised. NaN where both sources are constant."""
@@ -53,6 +54,7 @@ def q_te_nava(context: Context) -> Tensor:
     paper="Cvejic, Canagarajah & Bull, Image fusion metric based on mutual information and Tsallis entropy, "
     "Electronics Letters 42(11), 2006",
     equation=r"I^q(A,F) + I^q(B,F)",
+    variant_of="q_te",
 )
 def q_te_cvejic(context: Context) -> Tensor:
     """Sum of the Tsallis mutual informations with the sources. Zero where the fused image and sources are constant."""

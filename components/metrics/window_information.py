@@ -16,7 +16,7 @@ _UNIFORM = 1e-4
 #: Keeps the logarithm of an empty bin finite, in float32.
 _SMALLEST = 1e-37
 #: Windows worked on at once: their 81 joint bins stay in the cache.
-_WINDOWS_AT_ONCE = 3072
+_WINDOWS_AT_ONCE = 5120
 
 
 def window_information(features: Tensor) -> Tensor:
@@ -83,16 +83,15 @@ def _shared(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     correlation, equal = _correlation(x, y), (x == y).all(0)
     # The smallest coupling of x and y is the largest one of x and y read backwards.
     y = torch.where(correlation < 0, y.flip(0), y)
-    below_x, below_y = (x.new_ones(_BINS, _BINS).tril() @ density for density in (x, y))
+    # Mass below each bin and below all of them.
+    below_x, below_y = (x.new_ones(_BINS + 1, _BINS).tril(-1) @ density for density in (x, y))
     largest = torch.minimum(below_x[:, None], below_y[None])
     # Hoeffding: the covariance of the bin numbers is the sum of how far the distribution exceeds independence.
     covariance = largest.sum((0, 1)) - below_x.sum(0) * below_y.sum(0)
     scale = (_variance(x) * _variance(y)).sqrt()
     # All mass in one bin leaves nothing to couple.
     share = torch.where(scale == 0, 0.0, correlation.abs() * scale / covariance)
-    independent = x[:, None] * y[None]
-    # Not torch.lerp, which takes five times as long on a CPU.
-    joint = _mass(largest).sub_(independent).mul_(share).add_(independent)
+    joint = _mass(largest).mul_(share).addcmul_((1 - share) * x[:, None], y[None])
     separate = _entropy(x) + _entropy(y)
     shared = 2 * (separate - _entropy(joint.flatten(0, 1))) / separate
     certain = separate == 0
@@ -114,12 +113,9 @@ def _variance(density: Tensor) -> Tensor:
 
 
 def _mass(below: Tensor) -> Tensor:
-    """Probability of every cell, from that of all cells up to it; (9, 9, N)."""
-    rows = below.clone()
-    rows[1:] -= below[:-1]
-    mass = rows.clone()
-    mass[:, 1:] -= rows[:, :-1]
-    return mass
+    """Probability of every cell, from that of all cells before it in both directions; (10, 10, N) -> (9, 9, N)."""
+    rows = below[1:] - below[:-1]
+    return rows[:, 1:] - rows[:, :-1]
 
 
 def _entropy(density: Tensor) -> Tensor:

@@ -58,7 +58,8 @@ def load(name: str | Path, task: str | None = None, *, device: str = "cpu") -> "
     Args:
         name: from :func:`list_methods`, or the ``.safetensors`` file of a trained fusion network.
         task: whose network it is where each task has its own: ``sigfusion``'s lies in ``data/finetune/<task>``, those
-            published by others are imported by ``sigforge weights import``. If not said, the first the method serves.
+            of the mission's systems in ``data/systems/<task>``, those published by others are imported by ``sigforge
+            weights import``. If not said, the first the method serves.
         device: where a learned network runs; classical methods run where their images are.
 
     Raises:
@@ -90,6 +91,7 @@ def trained_model(task: str) -> Path:
 def _learned() -> dict[str, "FusionMethod"]:
     from components.baselines import FusionMethod
     from components.manifest import TASKS
+    from components.models.systems import get_system, list_systems
     from components.models.zoo import get_published, list_published
 
     sigfusion = FusionMethod(
@@ -101,14 +103,20 @@ def _learned() -> dict[str, "FusionMethod"]:
         n_sources=(2, 2),
         kind="learned",
         equation="F = SigFormer^-1(W * [subbands of A, subbands of B])",
-        notes="trained per task on synthetic pairs, then fine-tuned on real ones",
+        notes="trained per task on synthetic pairs, then fine-tuned on real ones; size and cost by default parameters",
+        parameters=222_386,
+        flops=179_761_276_416,
     )
-    return {sigfusion.name: sigfusion, **{name: get_published(name) for name in list_published()}}
+    systems = {name: get_system(name) for name in list_systems()}
+    return {sigfusion.name: sigfusion, **systems, **{name: get_published(name) for name in list_published()}}
 
 
 def _with_weights(method: "FusionMethod", task: str | None, device: str) -> "FusionMethod":
     from components.models.checkpoints import load_published
+    from components.models.systems import TrainedSystem, load_system
 
+    if isinstance(method, TrainedSystem):
+        return load_system(method, task, device=device)
     return load_published(method, task, device=device)
 
 

@@ -279,6 +279,4 @@ def _double(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _conv3x3(inputs: int, outputs: int, *, stride: int = 1, groups: int = 1, bias: bool = False) -> nn.Conv2d:
-    return nn.Conv2d(
-        inputs, outputs, 3, stride=stride, padding=1, groups=groups, bias=bias, padding_mode="reflect"
-    )
+    return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, groups=groups, bias=bias, padding_mode="reflect")

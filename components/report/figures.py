@@ -5,7 +5,7 @@ The same data give the same bytes: no date, and ids from a fixed salt (one per f
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 
 import matplotlib
@@ -15,6 +15,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from components.realism.compare import COLUMNS, Realism
 from components.report.signals import KINDS, Curves, ModalitySignals
 from components.training.loop import Row
 
@@ -87,6 +88,24 @@ def signals_figure(measured: ModalitySignals, name: str) -> str:
         return _svg(figure)
 
 
+def spectra_figure(found: Mapping[str, Realism], name: str, *, target: str = "real") -> str:
+    """Power spectra of photographs, synthetic and real images, median and quartiles of crops; a panel per modality.
+
+    Args:
+        target: what the legend calls the real images, for they may be simulated.
+    """
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
+        figure = Figure(figsize=(9.6, 2.4), layout="constrained")
+        panels = figure.subplots(1, max(2, len(found)), sharey=True)
+        for axes in panels[len(found) :]:
+            axes.set_visible(False)
+        for axes, (modality, one) in zip(panels, found.items(), strict=False):
+            _spectra(axes, modality, one, COLUMNS | {"real": target})
+        panels[0].set_ylabel("power, dB")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
+        return _svg(figure)
+
+
 def _history(axes: Axes, title: str, history: Sequence[Row]) -> None:
     names = [name for name in dict.fromkeys(row.name for row in history) if not name.startswith("val_")]
     for name, (color, dashes) in zip(names, cycle(LINE_STYLES), strict=False):
@@ -110,6 +129,20 @@ def _signal(axes: Axes, curves: Curves) -> None:
         positions = range(curves.start, curves.start + len(signal))
         axes.plot(positions, signal, label=kind, color=color, linestyle=dashes, linewidth=0.9)
     axes.set(title=f"subband {curves.subband}, one channel", xlabel="sample", ylabel="value")
+    axes.margins(x=0.01)
+    axes.grid(color=INK, alpha=0.12, linewidth=0.5)
+
+
+def _spectra(axes: Axes, title: str, found: Realism, labels: Mapping[str, str]) -> None:
+    for column, (color, dashes, _) in zip(("before", "after", "real"), KIND_STYLES, strict=True):
+        low, middle, high = found.spectra[column]
+        frequency = np.arange(1, len(middle) + 1) / found.side
+        axes.fill_between(frequency, low, high, color=color, alpha=0.15, linewidth=0)
+        axes.plot(frequency, middle, label=labels[column], color=color, linestyle=dashes)
+    axes.set(title=title, xlabel="cycles per pixel", xscale="log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.01)
     axes.grid(color=INK, alpha=0.12, linewidth=0.5)
 

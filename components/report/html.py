@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from components.baselines import FusionMethod
 from components.metrics import Metric
 from components.report.gallery import Picture, Scene
+from components.report.realism import TaskRealism
 from components.report.tables import SIMULATED, Table, caption
 from components.training.loop import Row
 
@@ -72,6 +73,7 @@ class TaskPart:
     synthetic: Sequence[Scene]
     real: Sequence[Scene]
     signals: Sequence[SignalPart]
+    realism: TaskRealism
     curves: str
     modulation: Sequence[ModulationRow]
     validation: Sequence[tuple[str, float]]

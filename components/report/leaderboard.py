@@ -92,7 +92,8 @@ def build_leaderboard(
     """Means, intervals, places, ranks and tests.
 
     A metric that is not finite on a pair for one of the methods is averaged without that pair, which the notes say. A
-    method for which it never is finite is left out of the column.
+    method for which it never is finite is left out of the column. A metric whose best value is a target is shown and
+    compared by the distance from it. Of several variants of one metric, the rank counts one.
 
     Args:
         values: (P, M, K) scores on pairs that every method has, P >= 1.
@@ -107,15 +108,17 @@ def build_leaderboard(
         (('gff', 'mean'), (1.0, 2.0), ['0.650', '0.450'])
     """
     columns = [build_column(values[:, :, k], get_metric(name)) for k, name in enumerate(metrics)]
-    ranks = np.mean([column.ranks for column in columns], axis=0).tolist()
+    counted = _one_per_family(columns)
+    ranks = np.mean([column.ranks for column in counted], axis=0).tolist()
     order = sorted(range(len(methods)), key=lambda m: (ranks[m], methods[m]))
     sorted_names, sorted_ranks = (tuple(entries[m] for m in order) for entries in (methods, ranks))
-    notes = (*notes, *_where_undefined(columns, len(values)))
+    notes = (*notes, *_distances(columns), *_uncounted(columns, counted), *_where_undefined(columns, len(values)))
     return Leaderboard(sorted_names, sorted_ranks, tuple(_arranged(columns, order)), len(values), notes)
 
 
 def build_column(values: np.ndarray, metric: Metric) -> Column:
     """The column of one metric; ``values`` is (P, M)."""
+    values = metric.compared(values)
     finite = np.isfinite(values)
     used = np.flatnonzero(finite.any(axis=0))
     kept = values[np.ix_(finite[:, used].all(axis=1), used)]
@@ -141,6 +144,27 @@ def _arranged(columns: Sequence[Column], order: Sequence[int]) -> Iterator[Colum
         symbol = column.symbol if count[column.symbol] == 1 else f"{column.symbol} ({column.metric.name})"
         cells, ranks = (tuple(entries[m] for m in order) for entries in (column.cells, column.ranks))
         yield dataclasses.replace(column, symbol=symbol, cells=cells, ranks=ranks)
+
+
+def _one_per_family(columns: Sequence[Column]) -> list[Column]:
+    """The columns that ranks are averaged over: of variants the one that the others name, else the first shown."""
+    families: dict[str, Column] = {}
+    for column in columns:
+        name = column.metric.variant_of or column.metric.name
+        if name not in families or column.metric.name == name:
+            families[name] = column
+    return list(families.values())
+
+
+def _distances(columns: Sequence[Column]) -> Iterator[str]:
+    for metric in (column.metric for column in columns if column.metric.target is not None):
+        yield f"{metric.name} is shown as its distance from {metric.target:g}, its best value"
+
+
+def _uncounted(columns: Sequence[Column], counted: Sequence[Column]) -> Iterator[str]:
+    names = {column.metric.name for column in counted}
+    if others := [column.metric.name for column in columns if column.metric.name not in names]:
+        yield f"rank: one variant of each metric counts, {len(names)} of {len(columns)}; not {', '.join(others)}"
 
 
 def _where_undefined(columns: Sequence[Column], pairs: int) -> list[str]:

@@ -150,4 +150,4 @@ def _bars(text: str) -> str:
 def _latex_title(column: Column) -> str:
     base, mark, index, rest = re.fullmatch(r"([^_^ ]*)([_^]?)(\S*)(.*)", column.symbol).groups()
     symbol = rf"${tex(base)}{mark}{{\mathrm{{{tex(index.strip('{}'))}}}}}$" if mark else tex(base)
-    return rf"{symbol}{tex(rest)}~$\{'up' if column.metric.higher_is_better else 'down'}arrow$"
+    return f"{symbol}{tex(rest)}~{column.metric.latex_arrow}"

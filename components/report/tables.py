@@ -124,7 +124,7 @@ def _column(values: Sequence[Sequence[float]], metric: Metric) -> list[Cell]:
     means, deviations = ([float(of(entries)) for entries in values] for of in (np.mean, np.std))
     finite = [mean for mean in means if math.isfinite(mean)]
     digits = 3 if max(map(abs, finite), default=0) < 10 else 2
-    best = sorted({round(mean, digits) for mean in finite}, reverse=metric.higher_is_better)[:2]
+    best = sorted({round(mean, digits) for mean in finite}, key=metric.compared, reverse=metric.higher_is_better)[:2]
     cells = []
     for mean, deviation in zip(means, deviations, strict=True):
         texts = [f"{value:.{digits}f}" if math.isfinite(value) else UNDEFINED for value in (mean, deviation)]
@@ -168,4 +168,4 @@ def _latex(table: Table, simulated: bool) -> str:
 
 def _latex_head(metric: Metric) -> str:
     symbol = f"${metric.symbol}$" if "_" in metric.symbol else metric.symbol
-    return rf"{symbol}~$\{'up' if metric.higher_is_better else 'down'}arrow$"
+    return f"{symbol}~{metric.latex_arrow}"

@@ -1,13 +1,15 @@
 """Names and tables of a shard: the tar, its Parquet of samples and its done-marker.
 
 ``vif-train-000000.tar`` holds, per digits-only key, ``key.a.webp``, ``key.b.webp`` and ``key.json``. Beside it lie
-``.parquet`` (a row per sample, failures with their reason) and ``.json`` (counts, bytes, sha256, seconds), written last.
+``.parquet`` (a row per sample, failures with their reason) and ``.json`` (counts, bytes, sha256, seconds), written
+last.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
+
+from components.storage import Place
 
 KEY_DIGITS = 9
 
@@ -24,6 +26,9 @@ SAMPLES = pa.schema(
         ("a_size", pa.int64()),
         ("b_offset", pa.int64()),
         ("b_size", pa.int64()),
+        ("json_sha256", pa.string()),
+        ("json_offset", pa.int64()),
+        ("json_size", pa.int64()),
     ]
 )
 
@@ -32,20 +37,20 @@ SAMPLES = pa.schema(
 class ShardPath:
     """The three files of one shard."""
 
-    tar: Path
+    tar: Place
 
     @classmethod
-    def of(cls, folder: Path, task: str, split: str, index: int) -> "ShardPath":
+    def of(cls, folder: Place, task: str, split: str, index: int) -> "ShardPath":
         """Shard ``index`` of a task and split in ``folder``."""
         return cls(folder / f"{task}-{split}-{index:06d}.tar")
 
     @property
-    def table(self) -> Path:
+    def table(self) -> Place:
         """The Parquet of samples."""
         return self.tar.with_suffix(".parquet")
 
     @property
-    def done(self) -> Path:
+    def done(self) -> Place:
         """The done-marker."""
         return self.tar.with_suffix(".json")
 
@@ -55,6 +60,6 @@ def key_name(index: int) -> str:
     return f"{index:0{KEY_DIGITS}d}"
 
 
-def shards_in(folder: Path) -> list[ShardPath]:
+def shards_in(folder: Place) -> list[ShardPath]:
     """Finished shards of a folder, in order."""
     return [ShardPath(path.with_suffix(".tar")) for path in sorted(folder.glob("*-[0-9]*.json"))]

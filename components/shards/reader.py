@@ -1,9 +1,9 @@
 """Reading shards: any sample by its position, straight from the tar, without running anything found in it."""
 
+import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from components.errors import UserError
 from components.files import sha256_bytes
 from components.images import decode_bytes
-from components.shards.layout import ShardPath, shards_in
-from components.shards.writer import Sample
+from components.shards.layout import SAMPLES, ShardPath, shards_in
+from components.shards.writer import OWN_FACTS, Sample
+from components.storage import Place
 
 
 class ShardPairs:
@@ -26,8 +27,8 @@ class ShardPairs:
         UserError: no finished shard, or none with a sample; when asked for an image, one that is cut or altered.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.entries: list[tuple[Path, dict]] = [
+    def __init__(self, folder: Place) -> None:
+        self.entries: list[tuple[Place, dict]] = [
             (shard.tar, row) for shard in shards_in(folder) for row in read_rows(shard) if row["status"] == "ok"
         ]
         if not self.entries:
@@ -39,7 +40,7 @@ class ShardPairs:
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Both images, float32 in [0, 1], (H, W) or (H, W, 3)."""
         tar, row = self.entries[index]
-        with _opened(tar) as file:
+        with opened(tar) as file:
             return tuple(
                 decode_bytes(member(file, tar, row, side), f"{tar}:{row['key']}.{side}")[0] for side in ("a", "b")
             )
@@ -53,12 +54,15 @@ def read_rows(shard: ShardPath) -> Sequence[dict]:
     """The rows of a shard's table, failures included.
 
     Raises:
-        UserError: the table is missing or damaged.
+        UserError: the table is missing, damaged, or of another version.
     """
     try:
-        return pq.read_table(shard.table).to_pylist()
+        table = pq.read_table(io.BytesIO(shard.table.read_bytes()))
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{shard.table}: missing, cut or altered: make this shard again") from error
+    if not table.schema.equals(SAMPLES):
+        raise UserError(f"{shard.table}: has the columns of another version: make this shard again")
+    return table.to_pylist()
 
 
 def read_samples(shard: ShardPath) -> Iterator[Sample]:
@@ -68,47 +72,49 @@ def read_samples(shard: ShardPath) -> Iterator[Sample]:
         UserError: something of the shard is missing, cut or altered.
     """
     rows = [row for row in read_rows(shard) if row["status"] == "ok"]
-    with _opened(shard.tar) as file:
+    with opened(shard.tar) as file:
         for row in rows:
-            a, b = (member(file, shard.tar, row, side) for side in ("a", "b"))
-            name, facts = _facts(file, shard.tar, row)
-            extension = _extension(file, row["a_offset"])
-            yield Sample(name.split(".", 1)[0], row["photo_id"], row["subtask"], a, b, extension, facts)
+            a, b, facts = (member(file, shard.tar, row, part) for part in ("a", "b", "json"))
+            given = {name: value for name, value in json.loads(facts).items() if name not in OWN_FACTS}
+            yield Sample(row["key"], row["photo_id"], row["subtask"], a, b, _extension(file, shard.tar, row), given)
 
 
-def member(file: BinaryIO, tar: Path, row: dict, side: str) -> bytes:
-    """The bytes of image ``side`` (``a`` or ``b``) of a row, checked against their sha256.
+def member(file: BinaryIO, tar: Place, row: dict, part: str) -> bytes:
+    """The bytes of a row's ``a``, ``b`` or ``json``, checked against their sha256.
+
+    Args:
+        file: the open tar; reading members in order goes forward only.
+        tar: its name, for errors.
+        row: of the table.
+        part: which member.
 
     Raises:
         UserError: they are not what was written.
     """
-    file.seek(row[f"{side}_offset"])
-    data = file.read(row[f"{side}_size"])
-    if sha256_bytes(data) != row[f"{side}_sha256"]:
-        raise UserError(f"{tar}: {row['key']}.{side} is cut or altered: make this shard again; 'sigforge verify' lists all")
+    file.seek(row[f"{part}_offset"])
+    data = file.read(row[f"{part}_size"])
+    if sha256_bytes(data) != row[f"{part}_sha256"]:
+        raise UserError(
+            f"{tar}: {row['key']}.{part} is cut or altered: make this shard again; 'sigforge verify' lists all"
+        )
     return data
 
 
-def _opened(tar: Path) -> BinaryIO:
+def opened(tar: Place) -> BinaryIO:
+    """Open a tar for reading.
+
+    Raises:
+        UserError: it is missing or may not be read.
+    """
     try:
         return tar.open("rb")
     except OSError as error:
-        raise UserError(f"{tar}: cannot be opened ({error.strerror}): make this shard again") from error
+        raise UserError(f"{tar}: cannot be opened ({error.strerror or 'missing'}): make this shard again") from error
 
 
-def _facts(file: BinaryIO, tar: Path, row: dict) -> tuple[str, dict]:
-    """Name and content of the JSON member, which follows image ``b``; what the writer adds itself is taken out."""
-    end = row["b_offset"] + row["b_size"]
-    file.seek(-(-end // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+def _extension(file: BinaryIO, tar: Place, row: dict) -> str:
+    file.seek(row["a_offset"] - tarfile.BLOCKSIZE)
     try:
-        header = tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "strict")
-        facts = json.loads(file.read(header.size))
-        own = {"photo_id", "a_sha256", "b_sha256"}
-        return header.name, {name: value for name, value in facts.items() if name not in own}
-    except (tarfile.TarError, ValueError, AttributeError) as error:
-        raise UserError(f"{tar}: {row['key']}.json is cut or altered: make this shard again") from error
-
-
-def _extension(file: BinaryIO, offset: int) -> str:
-    file.seek(offset - tarfile.BLOCKSIZE)
-    return tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "strict").name.rsplit(".", 1)[-1]
+        return tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "strict").name.rsplit(".", 1)[-1]
+    except (tarfile.TarError, ValueError) as error:
+        raise UserError(f"{tar}: the header of {row['key']}.a is cut or altered: make this shard again") from error

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.errors import UserError
-from components.files import sha256_file
+from components.files import canonical_json, sha256_bytes, sha256_file
 from components.images import decode_bytes
 from components.shards.layout import ShardPath, key_name, shards_in
 from components.shards.reader import member, read_rows
+from components.shards.writer import reasons
+from components.storage import Place, RemoteError, fetched, size_of
 
 BESIDE = frozenset({"KEY", "quarantine.parquet"})
 """What else may lie in a folder of shards."""
@@ -23,40 +25,73 @@ SHARD_NAME = re.compile(r"(.+)-(\d{6})")
 class Promised(NamedTuple):
     """What a done-marker says of the files beside it."""
 
+    shard: str
+    bytes: int
     sha256: str
     parquet_sha256: str
     samples: int
     failures: int
+    reasons: dict[str, int]
+    key: dict[str, object]
 
 
-def verify(folder: Path) -> list[str]:
-    """Problems found in the shards of a folder, one line each; an empty list means that all is as promised."""
+def verify(folder: Place) -> list[str]:
+    """Problems found in the shards of a folder, one line each; an empty list means that all is as promised.
+
+    Raises:
+        RemoteError: the server of a remote folder cannot be reached or refuses.
+    """
     shards = [shard for shard in shards_in(folder) if SHARD_NAME.fullmatch(shard.tar.stem)]
     if not shards:
         return [f"{folder}: no finished shard"]
-    problems = _strays(folder, shards) + _gaps(folder, shards)
+    problems = _strays(folder, shards) + _gaps(folder, shards) + _mixed(shards)
     return problems + [problem for shard in shards for problem in verify_shard(shard)]
 
 
 def verify_shard(shard: ShardPath) -> list[str]:
     """Problems of one shard."""
-    try:
-        promised = Promised(**{name: json.loads(shard.done.read_text())[name] for name in Promised._fields})
-    except (ValueError, KeyError, TypeError):
+    promised = _promised(shard)
+    if promised is None:
         return [f"{shard.done}: damaged done-marker"]
-    for path, sha256 in ((shard.tar, promised.sha256), (shard.table, promised.parquet_sha256)):
-        if not path.exists():
+    if promised.shard != shard.tar.name:
+        return [f"{shard.done}: is the done-marker of {promised.shard}"]
+    for path in (shard.tar, shard.table):
+        if size_of(path) is None:
             return [f"{path}: missing"]
-        if sha256_file(path) != sha256:
-            return [f"{path}: sha256 is not the promised {sha256[:12]}..."]
+    if size_of(shard.tar) != promised.bytes:
+        return [f"{shard.tar}: has {size_of(shard.tar)} bytes, not the promised {promised.bytes}"]
     try:
-        rows = read_rows(shard)
-        return _verify_rows(shard, rows, promised) + _verify_members(shard, [r for r in rows if r["status"] == "ok"])
+        with fetched(shard.tar) as tar:
+            return _altered(shard, tar, promised) or _contradictions(shard, tar, promised)
+    except RemoteError:
+        raise
     except (UserError, tarfile.TarError) as error:
         return [f"{shard.tar}: {error}"]
 
 
-def _strays(folder: Path, shards: Sequence[ShardPath]) -> list[str]:
+def _promised(shard: ShardPath) -> Promised | None:
+    marker = shard.done.read_bytes()
+    try:
+        report = json.loads(marker)
+        return Promised(**{name: report[name] for name in Promised._fields})
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _altered(shard: ShardPath, tar: Path, promised: Promised) -> list[str]:
+    found = {shard.tar: sha256_file(tar), shard.table: sha256_bytes(shard.table.read_bytes())}
+    hashes = zip(found.items(), (promised.sha256, promised.parquet_sha256), strict=True)
+    return [f"{path}: sha256 is not the promised {hope[:12]}..." for (path, sha256), hope in hashes if sha256 != hope]
+
+
+def _contradictions(shard: ShardPath, tar: Path, promised: Promised) -> list[str]:
+    """What does not fit together though every file is as its marker says."""
+    rows = read_rows(shard)
+    good = [row for row in rows if row["status"] == "ok"]
+    return _verify_rows(shard, rows, promised) + _verify_members(shard, tar, good)
+
+
+def _strays(folder: Place, shards: Sequence[ShardPath]) -> list[str]:
     known = {path for shard in shards for path in (shard.tar, shard.table, shard.done)}
     problems = []
     for path in sorted(set(folder.iterdir()) - known):
@@ -67,7 +102,7 @@ def _strays(folder: Path, shards: Sequence[ShardPath]) -> list[str]:
     return problems
 
 
-def _gaps(folder: Path, shards: Sequence[ShardPath]) -> list[str]:
+def _gaps(folder: Place, shards: Sequence[ShardPath]) -> list[str]:
     """Shards of a series are numbered from 0 without a gap; a missing last one cannot be told here."""
     series: dict[str, set[int]] = {}
     for shard in shards:
@@ -77,9 +112,22 @@ def _gaps(folder: Path, shards: Sequence[ShardPath]) -> list[str]:
     return [f"{folder}/{name}-{number:06d}.tar: missing from the series" for name, number in gaps]
 
 
+def _mixed(shards: Sequence[ShardPath]) -> list[str]:
+    """Shards of a series are made with the same options from the same photographs."""
+    first: dict[str, tuple[ShardPath, str]] = {}
+    problems = []
+    for shard in shards:
+        if promised := _promised(shard):
+            series, key = SHARD_NAME.fullmatch(shard.tar.stem)[1], canonical_json(promised.key)
+            other, others_key = first.setdefault(series, (shard, key))
+            if key != others_key:
+                problems.append(f"{shard.tar}: made with other options or photographs than {other.tar.name}")
+    return problems
+
+
 def _verify_rows(shard: ShardPath, rows: Sequence[dict], promised: Promised) -> list[str]:
     problems, good = [], sum(row["status"] == "ok" for row in rows)
-    if (good, len(rows) - good) != (promised.samples, promised.failures):
+    if (good, len(rows) - good, reasons(rows)) != (promised.samples, promised.failures, promised.reasons):
         problems.append(f"{shard.table}: counts differ from {shard.done.name}")
     keys = [row["key"] for row in rows]
     if keys and keys != [key_name(int(keys[0]) + n) for n in range(len(keys))]:
@@ -87,20 +135,22 @@ def _verify_rows(shard: ShardPath, rows: Sequence[dict], promised: Promised) -> 
     return problems
 
 
-def _verify_members(shard: ShardPath, rows: Sequence[dict]) -> list[str]:
-    with tarfile.open(shard.tar) as tar:
-        found = [name.rsplit(".", 1) if not name.endswith(".json") else (name, "") for name in tar.getnames()]
+def _verify_members(shard: ShardPath, tar: Path, rows: Sequence[dict]) -> list[str]:
+    with tarfile.open(tar) as archive:
+        found = [name.rsplit(".", 1) if not name.endswith(".json") else (name, "") for name in archive.getnames()]
     names = [stem for stem, _ in found]
     wanted = [name for row in rows for name in (f"{row['key']}.a", f"{row['key']}.b", f"{row['key']}.json")]
     if names != wanted:
         odd = sorted(set(names) ^ set(wanted)) or ["their order"]
         return [f"{shard.tar}: members are not those of the table: {', '.join(odd[:3])}"]
     problems = []
-    with shard.tar.open("rb") as file:
+    with tar.open("rb") as file:
         for row in rows:
-            for side in ("a", "b"):
+            for part in ("a", "b", "json"):
                 try:
-                    decode_bytes(member(file, shard.tar, row, side), f"{shard.tar}: {row['key']}.{side}")
+                    data = member(file, shard.tar, row, part)
+                    if part != "json":
+                        decode_bytes(data, f"{shard.tar}: {row['key']}.{part}")
                 except UserError as error:
                     problems.append(str(error))
     return problems

@@ -6,19 +6,26 @@ comes back last.
 
 import io
 import json
-import tarfile
 import time
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.files import atomic_path, canonical_json, sha256_bytes, sha256_file, write_atomic
+from components.files import atomic_path, canonical_json, sha256_bytes, write_atomic
 from components.shards.layout import SAMPLES, ShardPath
+from components.shards.tar import HashedTar, hashed_tar
+from components.storage import size_of
+
+OWN_FACTS = ("photo_id", "a_sha256", "b_sha256")
+"""What the writer adds to the facts of a sample."""
+
+AHEAD = 16
+"""Samples hashed before their turn to be written."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +56,24 @@ def write_shard(path: ShardPath, samples: Iterable[Sample | Failure], key: dict[
 
     Returns:
         the done-marker: counts, failures by reason, bytes, sha256 of tar and Parquet, seconds, key.
+
+    Raises:
+        UserError: the disk is full, or the server of a remote shard cannot be reached or refuses.
     """
     started = time.monotonic()
     with atomic_path(path.tar) as temporary, temporary.open("wb") as file:
-        rows = _write_tar(file, samples)
+        tar, rows = _write_tar(file, samples)
         path.done.unlink(missing_ok=True)
-    columns = {name: [row.get(name) for row in rows] for name in SAMPLES.names}
-    with atomic_path(path.table) as temporary:
-        pq.write_table(pa.table(columns, schema=SAMPLES), temporary, compression="zstd")
+    table = _parquet(rows)
+    write_atomic(path.table, table)
     report = {
         "shard": path.tar.name,
         "samples": sum(row["status"] == "ok" for row in rows),
         "failures": sum(row["status"] == "failed" for row in rows),
         "reasons": reasons(rows),
-        "bytes": path.tar.stat().st_size,
-        "sha256": sha256_file(path.tar),
-        "parquet_sha256": sha256_file(path.table),
+        "bytes": tar.size,
+        "sha256": tar.sha256,
+        "parquet_sha256": sha256_bytes(table),
         "seconds": round(time.monotonic() - started, 3),
         "key": key,
     }
@@ -73,13 +82,22 @@ def write_shard(path: ShardPath, samples: Iterable[Sample | Failure], key: dict[
 
 
 def finished(path: ShardPath, key: dict[str, object]) -> dict[str, object] | None:
-    """The done-marker if this shard is complete and was made with ``key``."""
+    """The done-marker if this shard is complete and was made with ``key``.
+
+    Raises:
+        UserError: the server of a remote shard cannot be reached or refuses.
+    """
     try:
-        report = json.loads(path.done.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        marker = path.done.read_bytes()
+    except FileNotFoundError:
         return None
-    whole = path.tar.exists() and path.table.exists() and path.tar.stat().st_size == report["bytes"]
-    return report if whole and report["key"] == json.loads(canonical_json(key)) else None
+    try:
+        report = json.loads(marker)
+        promised = report["bytes"], report["key"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    whole = size_of(path.table) is not None and (size_of(path.tar), json.loads(canonical_json(key))) == promised
+    return report if whole else None
 
 
 def reasons(rows: Iterable[dict[str, object]]) -> dict[str, int]:
@@ -92,34 +110,46 @@ def reasons(rows: Iterable[dict[str, object]]) -> dict[str, int]:
     return dict(sorted(Counter(row["reason"].split(":", 1)[0] for row in rows if row["status"] == "failed").items()))
 
 
-def _write_tar(file: BinaryIO, samples: Iterable[Sample | Failure]) -> list[dict[str, object]]:
-    rows = []
-    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for sample in samples:
-            row = {"key": sample.key, "photo_id": sample.photo_id, "subtask": sample.subtask}
-            if isinstance(sample, Failure):
-                rows.append(row | {"status": "failed", "reason": sample.reason})
-                continue
-            rows.append(row | {"status": "ok"} | _add_sample(tar, sample))
-    return rows
+def _write_tar(file: BinaryIO, samples: Iterable[Sample | Failure]) -> tuple[HashedTar, list[dict[str, object]]]:
+    with hashed_tar(file) as tar, ThreadPoolExecutor(1) as pool:
+        rows = [_add(tar, sample, hashes) for sample, hashes in _hashed(samples, pool)]
+    return tar, rows
 
 
-def _add_sample(tar: tarfile.TarFile, sample: Sample) -> dict[str, object]:
-    row: dict[str, object] = {}
-    for side, data in (("a", sample.a), ("b", sample.b)):
-        row[f"{side}_offset"] = _add(tar, f"{sample.key}.{side}.{sample.extension}", data)
-        row |= {f"{side}_size": len(data), f"{side}_sha256": sha256_bytes(data)}
-    facts = sample.facts | {f"{side}_sha256": row[f"{side}_sha256"] for side in ("a", "b")}
-    _add(tar, f"{sample.key}.json", canonical_json(facts | {"photo_id": sample.photo_id}).encode())
-    return row
+def _hashed(
+    samples: Iterable[Sample | Failure], pool: ThreadPoolExecutor
+) -> Iterator[tuple[Sample | Failure, tuple[str, ...]]]:
+    """Samples with the hashes of their images, which a thread computes while earlier ones are written."""
+    waiting: deque[tuple[Sample | Failure, Future]] = deque()
+    for sample in samples:
+        waiting.append((sample, pool.submit(_image_hashes, sample)))
+        if len(waiting) > AHEAD:
+            sample, hashes = waiting.popleft()
+            yield sample, hashes.result()
+    yield from ((sample, hashes.result()) for sample, hashes in waiting)
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> int:
-    """Append a member with fixed header fields; returns where its data start."""
-    header = tarfile.TarInfo(name)
-    header.size, header.mtime, header.mode = len(data), 0, 0o644
-    header.uid = header.gid = 0
-    header.uname = header.gname = ""
-    tar.addfile(header, io.BytesIO(data))
-    padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-    return tar.offset - padded
+def _image_hashes(sample: Sample | Failure) -> tuple[str, ...]:
+    return (sha256_bytes(sample.a), sha256_bytes(sample.b)) if isinstance(sample, Sample) else ()
+
+
+def _add(tar: HashedTar, sample: Sample | Failure, hashes: tuple[str, ...]) -> dict[str, object]:
+    """Append the members of a sample; returns its row."""
+    row = {"key": sample.key, "photo_id": sample.photo_id, "subtask": sample.subtask}
+    if isinstance(sample, Failure):
+        return row | {"status": "failed", "reason": sample.reason}
+    own = zip(OWN_FACTS, (sample.photo_id, *hashes), strict=True)
+    facts = canonical_json(sample.facts | dict(own)).encode()
+    names = (f"a.{sample.extension}", f"b.{sample.extension}", "json")
+    for name, data, sha256 in zip(names, (sample.a, sample.b, facts), (*hashes, sha256_bytes(facts)), strict=True):
+        part = name.split(".", 1)[0]
+        row[f"{part}_offset"] = tar.add(f"{sample.key}.{name}", data)
+        row |= {f"{part}_size": len(data), f"{part}_sha256": sha256}
+    return row | {"status": "ok"}
+
+
+def _parquet(rows: list[dict[str, object]]) -> bytes:
+    columns = {name: [row.get(name) for row in rows] for name in SAMPLES.names}
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns, schema=SAMPLES), buffer, compression="zstd")
+    return buffer.getvalue()

@@ -1,43 +1,32 @@
-"""Stage ``evaluate``: the fine-tuned network and every baseline, scored on the task's test pairs."""
+"""Stage ``evaluate``: the fine-tuned network, the trained systems and every baseline, scored on the test pairs."""
 
 import json
+import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-import torch
 
-from components.colour import describe, luma
+from components.colour import describe
 from components.corpus import corpora, fused_by_all
 from components.device import pick_device
 from components.errors import UserError
-from components.files import atomic_path, write_atomic
-from components.fusing import fuse_files
-from components.images import read_image, write_image
+from components.files import write_atomic
+from components.fusing import LumaFusion, fuse_files
+from components.images import write_image
 from components.manifest import Pair, read_pairs
-from components.metrics import score
 from components.models.fusion import load_fusion
+from components.models.systems import get_system, trained_systems
 from components.models.weights import model_fingerprint
 from components.progress import progress
-from components.runner import run_units
+from components.scores import FOLDER as SCORES
+from components.scores import score_methods, write_rows
 from components.stages.base import Context, key_of, main, open_folder
 from components.stages.trained import MODEL
 
 OURS = "sigfusion"
-SCHEMA = pa.schema(
-    [
-        ("pair_id", pa.string()),
-        ("subtask", pa.string()),
-        ("method", pa.string()),
-        ("metric", pa.string()),
-        ("value", pa.float64()),
-    ]
-)
 
 
 def run(context: Context) -> None:
@@ -47,20 +36,21 @@ def run(context: Context) -> None:
     pairs = [pair for pair in read_pairs(manifest) if pair.split == "test"]
     if not pairs:
         raise UserError(f"no test pair of {task}; raise 'ingest.{task}.splits.test' or give more pairs")
-    folder = open_folder(context.folder(), key_of(params.evaluate, files=[manifest, model], code=("models", "metrics")))
+    systems = trained_systems(context.folder("systems"))
+    folder = open_folder(context.folder(), key_of(code=("colour", "images", "metrics", "scores")))
     others = corpora(context.folder("fuse"))
     pairs = fused_by_all(pairs, others)
-    fused = {OURS: fuse_ours(folder / OURS, model, pairs, context)} | others
-    units = [(pair, method, paths[pair.pair_id]) for method, paths in fused.items() for pair in pairs]
-    rows: list[dict] = []
-    work = partial(score_image, metrics=params.evaluate.metrics)
-    with progress(context.name, len(units)) as bar:
-        for row in run_units(work, units, workers=params.compute.workers if len(units) > 100 else 1):
-            rows += row
-            bar.advance()
-    rows.sort(key=lambda row: tuple(row[name] for name in ("method", "metric", "pair_id")))
-    with atomic_path(folder / "metrics.parquet") as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
+    device = str(pick_device(params.compute.device).torch)
+    networks = {OURS: (model, lambda: load_fusion(model).to(device).fuse)}
+    for name, path in systems.items():
+        networks[name] = path, lambda name=name, path=path: get_system(name).with_weights(path, device=device).fuse
+    drop_others(folder, networks)
+    fused = {name: fuse_pairs(folder / name, *network, pairs, context, device) for name, network in networks.items()}
+    fused |= others
+    with progress(context.name, len(fused) * len(pairs)) as bar:
+        options = {"workers": params.compute.workers, "on_image": bar.advance}
+        rows = score_methods(folder, fused, pairs, params.evaluate.metrics, **options)
+    write_rows(folder / "metrics.parquet", rows)
     summary = summarise(rows, task, len(pairs), model_fingerprint(model))
     write_atomic(folder / "summary.json", json.dumps(summary, indent=1))
     for method, values in summary["methods"].items():
@@ -71,29 +61,27 @@ def run(context: Context) -> None:
     context.ledger.dataset(f"{task} pairs", manifest)
 
 
-def fuse_ours(folder: Path, model: Path, pairs: Sequence[Pair], context: Context) -> dict[str, Path]:
-    """Fuse the test pairs with the fine-tuned network; pair id to image."""
-    compute = context.params.compute
-    device = pick_device(compute.device).torch
-    net = load_fusion(model).to(device)
-    made = {}
-    with progress(f"{context.name} fusing", len(pairs)) as bar:
-        for pair in pairs:
-            made[pair.pair_id] = folder / f"{pair.pair_id}.png"
-            write_image(
-                made[pair.pair_id], fuse_files(net.fuse, pair.a_path, pair.b_path, pair.task, device=str(device))
-            )
-            bar.advance()
+def drop_others(folder: Path, networks: Iterable[str]) -> None:
+    """Remove the images of networks that are no longer evaluated."""
+    for old in folder.iterdir():
+        if old.is_dir() and old.name not in {*networks, SCORES}:
+            shutil.rmtree(old)
+
+
+def fuse_pairs(
+    folder: Path, model: Path, load: Callable[[], LumaFusion], pairs: Sequence[Pair], context: Context, device: str
+) -> dict[str, Path]:
+    """Fuse the test pairs with one network, those that it has not fused yet; pair id to image."""
+    sources = [[pair.pair_id, pair.a_sha256, pair.b_sha256] for pair in pairs]
+    open_folder(folder, key_of(sources, files=[model], code=("colour", "fusing", "images", "models", "signal")))
+    made = {pair.pair_id: folder / f"{pair.pair_id}.png" for pair in pairs}
+    missing = [pair for pair in pairs if not made[pair.pair_id].exists()]
+    fuse = load() if missing else None
+    with progress(f"{context.name} fusing", len(missing)) as bar:
+        for pair in missing:
+            write_image(made[pair.pair_id], fuse_files(fuse, pair.a_path, pair.b_path, pair.task, device=device))
+            bar.advance(note=folder.name)
     return made
-
-
-def score_image(unit: tuple[Pair, str, Path], *, metrics: Sequence[str]) -> list[dict]:
-    """All metrics of one fused image, on luma of the final 8-bit files."""
-    pair, method, path = unit
-    planes = [_grey(source) for source in (path, pair.a_path, pair.b_path)]
-    values = score(*planes, metrics=tuple(metrics))
-    facts = {"pair_id": pair.pair_id, "subtask": pair.subtask, "method": method}
-    return [facts | {"metric": name, "value": float(value[0])} for name, value in values.items()]
 
 
 def summarise(rows: Sequence[dict], task: str, count: int, fingerprint: str) -> dict:
@@ -111,10 +99,6 @@ def summarise(rows: Sequence[dict], task: str, count: int, fingerprint: str) -> 
 def _mean(values: Sequence[float]) -> float | None:
     mean = float(np.mean(values))
     return None if np.isnan(mean) else mean
-
-
-def _grey(path: Path | str) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(luma(read_image(path)[0]), dtype=np.float32))[None, None]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from components.config import DemoSource, FolderPairs, FolderPhotos, IngestPairs, IngestPhotos, resolve_path
+from components.config import (
+    DemoSource,
+    FolderPairs,
+    FolderPhotos,
+    IngestPairs,
+    IngestPhotos,
+    MirflickrPhotos,
+    resolve_path,
+)
 from components.errors import UserError
 from components.images import write_image
 from components.manifest import (
@@ -34,6 +42,7 @@ from components.sources.folders import (
     pair_folders,
     photo_folder,
 )
+from components.sources.mirflickr import mirflickr_photos
 from components.stages.base import Context, main
 
 SIMULATED = "simulated"
@@ -87,13 +96,17 @@ def ingest_photos(context: Context, config: IngestPhotos, folder: Path) -> None:
         UserError: fewer usable photographs than ``min_photos``.
     """
     candidates: list[PhotoCandidate] = []
+    quarantined: list[Quarantined] = []
     for source in config.sources:
         if isinstance(source, DemoSource):
             candidates += demo_photos(source, context.params.seed, folder)
+        elif isinstance(source, MirflickrPhotos):
+            found, left = mirflickr_photos(resolve_path(source.path), source=source.name, limit=source.limit)
+            candidates, quarantined = candidates + found, quarantined + left
         else:
             candidates += _folder_photos(source)
     photos, bad = _check(context, check_photo, candidates)
-    _finish(context, folder, bad, len(photos), config.min_photos, "photos")
+    _finish(context, folder, quarantined + bad, len(photos), config.min_photos, "photos")
     write_table(photos, folder / "photos.parquet", PHOTOS)
     context.ledger.dataset("photographs", folder / "photos.parquet")
 

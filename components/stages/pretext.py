@@ -22,7 +22,7 @@ from components.shards.layout import shards_in
 from components.shards.reader import ShardPairs
 from components.stages.base import Context, key_of, main
 from components.stages.trained import MODEL, train
-from components.synthesis.synthesizer import fit_square
+from components.synthesis.crops import crop_of
 from components.training.data import CropBatches
 from components.training.fusion import fusion_losses
 
@@ -79,15 +79,17 @@ def synthetic(context: Context) -> Source:
 def natural(context: Context) -> Source:
     """The photographs of the same samples, cut in the same way, each as both of its sources."""
     pairs, manifest = ShardPairs(context.folder("synth")), context.folder("ingest", "photos") / "photos.parquet"
-    photos = {photo.photo_id: photo for photo in read_photos(manifest)}
-    chosen, side = [photos[pairs.row(index)["photo_id"]] for index in range(len(pairs))], len(pairs[0][0])
+    seed, used = context.params.seed, read_photos(manifest)[: context.params.synth.limit]
+    numbers, side = [int(pairs.row(index)["key"]) for index in range(len(pairs))], len(pairs[0][0])
 
     def load(index: int) -> np.ndarray:
-        plane = luma(fit_square(read_image(chosen[index].path)[0], side))
+        crop, place = divmod(numbers[index], len(used))
+        image = read_image(used[place].path)[0]
+        plane = luma(crop_of(*image.shape[:2], side, crop, (seed, used[place].sha256)).cut(image, side))
         return np.stack([plane, plane])
 
     # Not the tables of the shards: they change with the modulators, of which nothing is seen here.
-    return Source(load, len(chosen), [manifest], [side, *(photo.sha256 for photo in chosen)])
+    return Source(load, len(numbers), [manifest], [side, numbers, [photo.sha256 for photo in used]])
 
 
 def nothing(_context: Context) -> Source:

@@ -1,36 +1,56 @@
 """Stage ``synth``: every photograph becomes a synthetic pair of the task, written into tar shards."""
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from components.device import pick_device
 from components.errors import UserError
-from components.manifest import read_pairs, read_photos
+from components.manifest import fingerprint_of, read_pairs, read_photo_table
 from components.models.weights import model_fingerprint
-from components.progress import progress
 from components.runner import run_units
 from components.stages.base import Context, key_of, main, open_folder
 from components.stages.trained import MODEL
 from components.synthesis.gates import hash_of_image, refused_photos
-from components.synthesis.shards import Recipe, make_shards, plan
+from components.synthesis.samples import Recipe, sized_for
+from components.synthesis.shards import Plan, Report, beyond, plan
+from components.synthesis.summary import reasons_of, run_plan
 
 MANY = 200
+GROWS = {"crops", "pairs"}
+"""Parameters that say how much is made, not what: the shards of a smaller run are kept by a larger one."""
 
 
 def run(context: Context) -> None:
     """Write the shards of a task that are not there yet."""
-    params = context.params
+    params, config = context.params, context.params.synth
     manifest = context.folder("ingest", "photos") / "photos.parquet"
-    photos = read_photos(manifest)[: params.synth.limit]
+    photos = read_photo_table(manifest).slice(0, config.limit)
     tests = hashes_of_tests(context, params.compute.workers)
-    model = context.folder("plgn") / MODEL
+    recipe = recipe_of(context)
     code = ("models", "signal", "synthesis", "shards", "colour", "images")
-    facts = [[photo.sha256, photo.phash, photo.licence] for photo in photos]
-    key = key_of(params.seed, params.synth, facts, tests, files=[model], code=code)
+    what = config.model_dump(mode="json", exclude=GROWS)
+    key = key_of(params.seed, what, fingerprint_of(photos), tests, files=[recipe.model], code=code)
     folder = open_folder(context.folder(), key)
-    recipe = Recipe(
+    refused = refused_photos(photos, config.gates, tests, size=config.size)
+    shards = plan(photos, config.shard_size, refused, crops=config.crops, pairs=config.pairs)
+    _compare(context, shards)
+    for path in beyond(shards, folder=folder, task=context.task):
+        print(f"{context.name}: {path.tar} belongs to a larger run; removed", file=sys.stderr)
+        for file in (path.done, path.tar, path.table):
+            file.unlink(missing_ok=True)
+    workers = params.compute.workers
+    reports, table = run_plan(context.name, shards, recipe=recipe, folder=folder, key=key, workers=workers)
+    _account(context, folder, reports)
+    print(table)
+    context.ledger.dataset("photographs", manifest)
+
+
+def recipe_of(context: Context) -> Recipe:
+    """What the bytes of the task's shards depend on besides the photographs."""
+    params, model = context.params, context.folder("plgn") / MODEL
+    device = pick_device(params.compute.device).torch.type
+    return Recipe(
         context.task,
         params.seed,
         params.synth.size,
@@ -38,21 +58,10 @@ def run(context: Context) -> None:
         params.synth.focus_mix,
         model,
         model_fingerprint(model),
-        pick_device(params.compute.device).torch.type,
+        device,
         params.synth.gates,
+        **sized_for(device, params.synth.batch),
     )
-    shards = plan(photos, params.synth.shard_size, refused_photos(photos, params.synth.gates, tests))
-    with progress(context.name, len(photos)) as bar:
-        reports = make_shards(
-            shards,
-            recipe=recipe,
-            folder=folder,
-            key=key,
-            workers=params.compute.workers,
-            on_shard=lambda report: bar.advance(report["samples"] + report["failures"], note=report["shard"]),
-        )
-    _account(context, folder, reports)
-    context.ledger.dataset("photographs", manifest)
 
 
 def hashes_of_tests(context: Context, workers: int) -> list[str]:
@@ -64,14 +73,21 @@ def hashes_of_tests(context: Context, workers: int) -> list[str]:
     return sorted(filter(None, run_units(hash_of_image, paths, workers=workers if len(paths) > MANY else 1)))
 
 
-def _account(context: Context, folder: Path, reports: Sequence[dict]) -> None:
+def _compare(context: Context, shards: Plan) -> None:
+    """Say so if the photographs do not give as many pairs as are asked for."""
+    asked = context.params.synth.pairs
+    if asked and shards.allowed < asked:
+        told = f"{asked} pairs asked for, but photographs and 'synth.crops' give {shards.allowed}: raise 'synth.crops'"
+        print(f"{context.name}: {told}", file=sys.stderr)
+
+
+def _account(context: Context, folder: Path, reports: Sequence[Report]) -> None:
     if not sum(report["samples"] for report in reports):
         raise UserError(f"no photograph gave a pair; see 'reason' in {folder}/*.parquet, or lower 'synth.size'")
     for name in ("samples", "failures", "bytes", "seconds"):
         context.ledger.value(name, sum(report[name] for report in reports))
-    reasons = sum((Counter(report["reasons"]) for report in reports), Counter())
-    if reasons:
-        told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+    if reasons := reasons_of(reports):
+        told = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         print(f"{context.name}: photographs without a pair: {told}; see {folder}/*.parquet", file=sys.stderr)
     for report in reports:
         context.ledger.dataset(str(report["shard"]), (folder / str(report["shard"])).with_suffix(".json"))

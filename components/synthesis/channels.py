@@ -5,7 +5,7 @@ Luma always, and chroma where the task's colour policy says so. PET and SPECT co
 identity: theirs read luma.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -60,3 +60,16 @@ def task_channels(task: str) -> tuple[Channel, ...]:
     """All channels of a task's modalities, in manifest order, without repeats."""
     names = dict.fromkeys(name for pair in MODALITIES[task].values() for name in pair)
     return tuple(channel for modality in names for channel in channels_of(modality))
+
+
+def by_input(modalities: Iterable[str]) -> tuple[tuple[Channel, ...], ...]:
+    """The channels of some modalities, those that read the same plane together: one decomposition serves them all.
+
+    Example:
+        >>> [[channel.name for channel in group] for group in by_input(("pet", "mri"))]
+        [['pet', 'mri'], ['pet_cb', 'pet_cr']]
+    """
+    groups: dict[tuple[str, float], list[Channel]] = {}
+    for channel in (channel for modality in modalities for channel in channels_of(modality)):
+        groups.setdefault((channel.source, channel.gain), []).append(channel)
+    return tuple(map(tuple, groups.values()))

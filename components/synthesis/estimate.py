@@ -3,15 +3,19 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from components.errors import UserError
-from components.synthesis.shards import Recipe, Shard, make_shard
+from components.storage import Place
+from components.synthesis.plan import Plan
+from components.synthesis.samples import Recipe, synthesizer_of
+from components.synthesis.shards import make_shard
 
 PROBE = 4
-"""Samples made for an estimate, after a first one that also pays for loading the model."""
+"""Samples made for an estimate, at least; as many more as fill the network's batches."""
 
 
 @dataclass(frozen=True)
@@ -25,43 +29,55 @@ class Estimate:
     seconds: float
     probed: int
 
-    def text(self, folder: Path) -> str:
-        """Lines for a person; ``folder`` need not exist, what is free on its disk is told."""
-        place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-        free = shutil.disk_usage(place).free
-        enough = "enough" if free > self.size else "TOO LITTLE"
+    def text(self, folder: Place) -> str:
+        """Lines for a person; ``folder`` need not exist, what is free on its disk, if it has one, is told."""
         return (
             f"shards   {self.shards}\nsamples  {self.samples} ({self.refused} more refused before they are made)\n"
             f"bytes    {self.size:,} (about)\ntime     {self.seconds:,.0f} s (about, from {self.probed} samples)\n"
-            f"disk     {free:,} bytes free at {place}: {enough}"
+            f"disk     {self._room(folder)}"
         )
 
+    def _room(self, folder: Place) -> str:
+        if not isinstance(folder, Path):
+            return f"{folder}: no limit known"
+        place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        free = shutil.disk_usage(place).free
+        return f"{free:,} bytes free at {place}: {'enough' if free > self.size else 'TOO LITTLE'}"
 
-def estimate(shards: Sequence[Shard], *, recipe: Recipe, workers: int = 1) -> Estimate:
-    """Measure samples spread over the plan, written to a temporary folder that is removed.
+
+def estimate(shards: Plan, *, recipe: Recipe, workers: int = 1) -> Estimate:
+    """Measure samples from the middle of the plan, written to a temporary folder that is removed.
 
     Raises:
         UserError: none of the photographs tried gives a pair.
     """
-    allowed = [(n, photo) for s in shards for n, photo in enumerate(s.photos, s.first) if n not in s.refused]
-    chosen = allowed[:: max(1, len(allowed) // (PROBE + 1))][: PROBE + 1]
+    probe = shards.part(0, _probed(shards, recipe))
+    tried = len(probe.photos) - len(probe.refused)
     with tempfile.TemporaryDirectory() as folder:
-        reports, seconds = [], []
-        for position, (number, photo) in enumerate(chosen):
-            started = time.monotonic()
-            reports.append(make_shard(Shard(position, number, (photo,)), recipe=recipe, folder=Path(folder), key={}))
-            seconds.append(time.monotonic() - started)
-    made = [report["bytes"] for report in reports if report["samples"]]
+        started = time.monotonic()
+        report = make_shard(probe, recipe=recipe, folder=Path(folder), key={})
+        seconds = time.monotonic() - started
+    made = report["samples"]
     if not made:
         raise UserError("no photograph tried for the plan gives a pair: lower 'size', or see their reasons in a run")
-    busy = seconds[1:] or seconds
-    share = len(made) / len(chosen)
     processes = 1 if recipe.device == "cuda" else min(workers, len(shards))
+    expected = round(shards.allowed * made / tried)
     return Estimate(
         len(shards),
-        round(len(allowed) * share),
-        sum(len(shard.refused) for shard in shards),
-        round(len(allowed) * share * sum(made) / len(made)),
-        len(allowed) * sum(busy) / len(busy) / processes,
-        len(chosen),
+        expected,
+        shards.samples - shards.allowed,
+        round(expected * report["bytes"] / made),
+        shards.allowed * seconds / tried / processes,
+        tried,
     )
+
+
+def _probed(shards: Plan, recipe: Recipe) -> range:
+    """Whole batches in the middle of the plan; the network has been loaded and has run once when this returns."""
+    maker = synthesizer_of(recipe)
+    block = len(maker.subtasks) * recipe.batch
+    count = min(-(-PROBE // block) * block, shards.samples)
+    start = (shards.samples - count) // 2 // block * block
+    for subtask in maker.subtasks:
+        maker.modulate(np.full((recipe.batch, recipe.size, recipe.size, 3), 0.5, np.float32), subtask)
+    return range(start, start + count)

@@ -1,7 +1,7 @@
 """Which photographs and which synthetic pairs are good enough to be written, and in one line why not.
 
 Every verdict is ``<reason>: <detail>``, where the reason is one word to count by. Of a photograph: ``licence``,
-``duplicate``, ``evaluation`` (decided from the manifest, before anything is written). Of a pair: ``not_finite``,
+``duplicate``, ``evaluation``, ``too_small`` (decided from the manifest, before anything is written). Of a pair: ``not_finite``,
 ``constant``, ``saturated``, ``identical``, ``unchanged``. Images that cannot be read bring the reasons of
 :class:`components.errors.ImageError`.
 """
@@ -12,22 +12,24 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.colour import luma
 from components.errors import ImageError
 from components.images import read_image
-from components.manifest import Photo, phash
+from components.manifest import Photo, phash, photo_table
 
 LEVELS = 255
-_BLOCK = 1 << 22
-"""Hash distances computed at once: 32 MB, whatever the number of photographs."""
+_BLOCK = 1 << 14
+"""Photographs compared with the test images at once: their hashes stay in the processor's cache."""
 
 _NO_DERIVATIVES = re.compile(r"\bND\b|no[\s_-]?deriv|all rights reserved", re.IGNORECASE)
 
 
 class Gates(BaseModel):
-    """Section ``synth.gates``. Thresholds of pairs are in grey levels of 255, of luma, and meant to stop only what is broken."""
+    """Section ``synth.gates``; thresholds of pairs, in grey levels of 255 of luma, are to stop only what is broken."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,25 +46,22 @@ class Gates(BaseModel):
     min_change: float = Field(0.0, ge=0, description="a pair that is not farther from its photograph is unchanged")
 
 
-def refused_photos(photos: Sequence[Photo], gates: Gates, evaluation: Sequence[str] = ()) -> dict[int, str]:
-    """Position and verdict of the photographs that may not be used.
+def refused_photos(
+    photos: Sequence[Photo] | pa.Table, gates: Gates, evaluation: Sequence[str] = (), *, size: int = 0
+) -> dict[int, str]:
+    """Position and verdict of the photographs that may not be used; a million take seconds.
 
     Args:
         photos: in manifest order; of equal ones the first that is allowed stays.
         gates: what is asked.
         evaluation: perceptual hashes of the images that the networks will be judged by.
+        size: shorter sides, in pixels, that are too small; enlarging would invent blur.
     """
-    near = _near(photos, evaluation, gates.evaluation_bits)
-    refused: dict[int, str] = {}
-    owners: dict[str, str] = {}
-    for position, photo in enumerate(photos):
-        verdict = _licence(photo, gates) or near.get(position) or _duplicate(photo, owners, gates)
-        if verdict:
-            refused[position] = verdict
-        else:
-            owners.setdefault(photo.sha256, photo.photo_id)
-            owners.setdefault(photo.phash, photo.photo_id)
-    return refused
+    table = photo_table(photos)
+    refused = _small(table, size) | _near(table, evaluation, gates.evaluation_bits) | _licences(table, gates)
+    if gates.duplicates:
+        refused |= _duplicates(table, refused)
+    return dict(sorted(refused.items()))
 
 
 def hash_of_image(path: str | Path) -> str | None:
@@ -81,7 +80,7 @@ def forbids_derivatives(photo: Photo) -> bool:
         >>> forbids_derivatives(Photo("p", "p.jpg", "", "", 64, 64, 3, "flickr", *terms))
         True
     """
-    return not photo.allows_derivatives and bool(_NO_DERIVATIVES.search(photo.licence))
+    return _forbids(photo.licence, photo.allows_derivatives)
 
 
 def refuse_pair(photo: np.ndarray, a: np.ndarray, b: np.ndarray, gates: Gates, *, may_keep: bool = False) -> str | None:
@@ -111,39 +110,76 @@ def refuse_pair(photo: np.ndarray, a: np.ndarray, b: np.ndarray, gates: Gates, *
     return None
 
 
-def _licence(photo: Photo, gates: Gates) -> str | None:
-    if gates.derivatives == "granted" and not photo.allows_derivatives:
-        return f"licence: {photo.licence!r} does not grant changed copies"
-    if gates.derivatives == "not_forbidden" and forbids_derivatives(photo):
-        return f"licence: {photo.licence!r} forbids changed copies"
-    return None
+def _forbids(licence: str, allows_derivatives: bool) -> bool:
+    return not allows_derivatives and bool(_NO_DERIVATIVES.search(licence))
 
 
-def _duplicate(photo: Photo, owners: Mapping[str, str], gates: Gates) -> str | None:
-    if not gates.duplicates:
-        return None
-    if owner := owners.get(photo.sha256):
-        return f"duplicate: same bytes as {owner}"
-    if owner := owners.get(photo.phash):
-        return f"duplicate: same perceptual hash as {owner}"
-    return None
+def _small(photos: pa.Table, size: int) -> dict[int, str]:
+    heights, widths = photos["height"].to_numpy(), photos["width"].to_numpy()
+    return {
+        place: f"too_small: photograph of {heights[place]}x{widths[place]} is smaller than synth.size {size}"
+        for place in np.flatnonzero(np.minimum(heights, widths) < size).tolist()
+    }
 
 
-def _near(photos: Sequence[Photo], evaluation: Sequence[str], bits: int | None) -> dict[int, str]:
-    if bits is None or not evaluation or not photos:
+def _licences(photos: pa.Table, gates: Gates) -> dict[int, str]:
+    """Decided once for each kind of terms: there are few of them, whatever the number of photographs."""
+    kinds = photos["licence"].combine_chunks().dictionary_encode()
+    codes, granted = kinds.indices.to_numpy(), photos["allows_derivatives"].to_numpy()
+    refused = {}
+    for code, licence in enumerate(kinds.dictionary.to_pylist()):
+        if gates.derivatives == "granted":
+            verdict = f"licence: {licence!r} does not grant changed copies"
+        elif gates.derivatives == "not_forbidden" and _forbids(licence, allows_derivatives=False):
+            verdict = f"licence: {licence!r} forbids changed copies"
+        else:
+            continue
+        refused |= dict.fromkeys(np.flatnonzero((codes == code) & ~granted).tolist(), verdict)
+    return refused
+
+
+def _duplicates(photos: pa.Table, refused: Mapping[int, str]) -> dict[int, str]:
+    """Repetitions among photographs that are not ``refused``."""
+    allowed = np.setdiff1d(np.arange(photos.num_rows), np.fromiter(refused, int, len(refused)))
+    names = photos["photo_id"]
+    found: dict[int, str] = {}
+    for column, what in (("phash", "perceptual hash"), ("sha256", "bytes")):
+        codes = np.concatenate([chunk.indices for chunk in photos[column].dictionary_encode().chunks])[allowed]
+        _, first, which = np.unique(codes, return_index=True, return_inverse=True)
+        owners = first[which]
+        for at in np.flatnonzero(owners != np.arange(len(codes))).tolist():
+            found[int(allowed[at])] = f"duplicate: same {what} as {names[int(allowed[owners[at]])].as_py()}"
+    return found
+
+
+def _near(photos: pa.Table, evaluation: Sequence[str], bits: int | None) -> dict[int, str]:
+    if bits is None or not evaluation or not photos.num_rows:
         return {}
-    tests = _hashes(evaluation)
-    hashes, near = _hashes([photo.phash for photo in photos]), {}
-    step = max(1, _BLOCK // len(tests))
-    for start in range(0, len(hashes), step):
-        nearest = np.bitwise_count(hashes[start : start + step, None] ^ tests).min(1)
+    tests = np.unique(_hashes(pa.array(evaluation)))
+    hashes, near = _hashes(photos["phash"].combine_chunks()), {}
+    for start in range(0, len(hashes), _BLOCK):
+        nearest = _nearest(hashes[start : start + _BLOCK], tests)
         for offset in np.flatnonzero(nearest <= bits).tolist():
             near[start + offset] = f"evaluation: {nearest[offset]} of 64 hash bits from a test image"
     return near
 
 
-def _hashes(texts: Sequence[str]) -> np.ndarray:
-    return np.array([int(text, 16) for text in texts], np.uint64)
+def _nearest(hashes: np.ndarray, tests: np.ndarray) -> np.ndarray:
+    """Bits between each hash and the nearest of ``tests``."""
+    differing, distance = np.empty_like(hashes), np.empty(hashes.shape, np.uint8)
+    nearest = np.full(hashes.shape, 64, np.uint8)
+    for test in tests:
+        np.bitwise_xor(hashes, test, out=differing)
+        np.bitwise_count(differing, out=distance)
+        np.minimum(nearest, distance, out=nearest)
+    return nearest
+
+
+def _hashes(texts: pa.Array) -> np.ndarray:
+    """Hexadecimal texts of up to 16 digits as 64-bit numbers."""
+    digits = pc.utf8_lpad(texts, 16, "0")
+    joined = pc.binary_join(pa.ListArray.from_arrays([0, len(digits)], digits), "")[0].as_py()
+    return np.frombuffer(bytes.fromhex(joined), ">u8").astype(np.uint64)
 
 
 def _degenerate(name: str, plane: np.ndarray, gates: Gates) -> str | None:

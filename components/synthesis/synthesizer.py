@@ -13,7 +13,8 @@ from components.manifest import MODALITIES, modalities
 from components.models.plgn import PLANES, Plgn
 from components.models.tiling import run_padded, run_tiled
 from components.seeds import rng_of, seed_of
-from components.synthesis.channels import CHROMA, channels_of
+from components.synthesis.channels import CHROMA, Channel, by_input, channels_of
+from components.synthesis.crops import crop_of
 
 MASK_SCALE = 6
 """Control points along a side of the random focus mask: blobs of about a sixth of the image."""
@@ -37,8 +38,8 @@ class Synthesizer:
 
     Args:
         plgn: trained for the channels of ``task``.
-        focus_mix: for ``mfif``, mix photograph and modulated image through a random smooth mask and its complement: which
-            side is out of focus cannot be known from one image.
+        focus_mix: for ``mfif``, mix photograph and modulated image through a random smooth mask and its complement:
+            which side is out of focus cannot be known from one image.
 
     Raises:
         UserError: ``plgn`` lacks the channels of every kind of pair of the task.
@@ -48,7 +49,8 @@ class Synthesizer:
         self.plgn, self.task, self.seed, self.focus_mix = plgn.eval(), task, seed, focus_mix
         self.subtasks = trained_subtasks(plgn, task)
         if not self.subtasks:
-            raise UserError(f"PLGN with modulators for {', '.join(plgn.modulators)} makes no pair of {task}; give one of {task}")
+            has = ", ".join(plgn.modulators)
+            raise UserError(f"PLGN with modulators for {has} makes no pair of {task}; give one of {task}")
 
     def pair(self, photo: np.ndarray, index: int) -> SyntheticPair:
         """The pair of one photograph.
@@ -57,36 +59,55 @@ class Synthesizer:
             photo: (H, W) or (H, W, 3) in [0, 1].
             index: the sample's number; with the seed it fixes the subtask and the focus mask.
         """
-        subtask = self.subtasks[index % len(self.subtasks)]
-        ycbcr = _planes(photo)
-        a, b = (self._modality(ycbcr, name) for name in modalities(self.task, subtask))
+        ycbcr = to_ycbcr(photo)
+        made = self.modulate(ycbcr[None], self.subtask(index))
+        return self.assemble(photo, ycbcr, {name: planes[0] for name, planes in made.items()}, index)
+
+    def subtask(self, index: int) -> str:
+        """The kind of pair that sample ``index`` becomes; kinds take turns."""
+        return self.subtasks[index % len(self.subtasks)]
+
+    @torch.inference_mode()
+    def modulate(self, ycbcr: np.ndarray, subtask: str) -> dict[str, np.ndarray]:
+        """Run the network: what it makes of each plane, unclamped, by channel.
+
+        Args:
+            ycbcr: (B, H, W, 3) of photographs.
+            subtask: all of them become pairs of this kind.
+
+        Returns:
+            (B, H, W) by the names of :func:`components.synthesis.channels.channels_of`.
+        """
+        batch = torch.from_numpy(ycbcr).to(next(self.plgn.parameters()).device)
+        planes = {name: batch[:, None, :, :, index] for index, name in enumerate(PLANES)}
+        groups = by_input(modalities(self.task, subtask))
+        names = [channel.name for group in groups for channel in group]
+        made = torch.cat([self._run(group[0].read(planes), group) for group in groups], dim=1).cpu().numpy()
+        return {name: made[:, index] for index, name in enumerate(names)}
+
+    def assemble(self, photo: np.ndarray, ycbcr: np.ndarray, made: dict[str, np.ndarray], index: int) -> SyntheticPair:
+        """The pair of a photograph from what :meth:`modulate` made of it; no network runs, so any thread may do it."""
+        subtask = self.subtask(index)
+        a, b = (_modality(ycbcr, made, name) for name in modalities(self.task, subtask))
         seed = seed_of(self.seed, "synth", self.task, index)
         mixed = self.task == "mfif" and self.focus_mix
         if mixed:
             a, b = _focus_mix(photo, a, b, rng_of(self.seed, "synth", self.task, index))
         return SyntheticPair(a, b, subtask, {"seed": seed, "focus_mix": mixed})
 
-    @torch.inference_mode()
-    def _modality(self, ycbcr: dict[str, Tensor], modality: str) -> np.ndarray:
-        """The photograph as ``modality`` shows it: grey, with modulated chroma, or with the photograph's chroma."""
-        made = {channel.target: self._run(channel.read(ycbcr), channel.name) for channel in channels_of(modality)}
-        if CHROMA[modality] == "keep":
-            made = {**ycbcr, **made}
-        if len(made) == 1:
-            return made["y"].clamp(0, 1)[0, 0].cpu().numpy()
-        stacked = torch.cat([made[plane].cpu() for plane in PLANES], dim=1)[0]
-        return np.clip(ycbcr_to_rgb(np.moveaxis(stacked.numpy(), 0, -1)), 0, 1)
+    def _run(self, plane: Tensor, channels: tuple[Channel, ...]) -> Tensor:
+        """(B, 1, H, W), decomposed once, to (B, channels, H, W)."""
+        plgn, config = self.plgn, self.plgn.sigformer.config
 
-    def _run(self, plane: Tensor, channel: str) -> Tensor:
-        config = self.plgn.sigformer.config
-        device = next(self.plgn.parameters()).device
+        def modulated(padded: Tensor) -> Tensor:
+            parts = plgn.sigformer.decompose(padded)
+            made = [plgn.sigformer.reconstruct(plgn.modulate(parts, channel.name)) for channel in channels]
+            return torch.cat(made, dim=1)
 
         def network(image: Tensor) -> Tensor:
-            return run_padded(
-                lambda padded: self.plgn(padded, channel), image, multiple=config.multiple, minimum=config.minimum_side
-            )
+            return run_padded(modulated, image, multiple=config.multiple, minimum=config.minimum_side)
 
-        return run_tiled(network, plane.to(device))
+        return run_tiled(network, plane)
 
 
 def trained_subtasks(plgn: Plgn, task: str) -> tuple[str, ...]:
@@ -99,19 +120,19 @@ def trained_subtasks(plgn: Plgn, task: str) -> tuple[str, ...]:
 
 
 def fit_square(photo: np.ndarray, side: int) -> np.ndarray:
-    """Shrink (H, W[, 3]) until its shorter side is ``side`` and keep the middle square.
+    """The middle square of (H, W[, 3]), shrunk to ``side``.
 
     Raises:
         UserError: the photograph is smaller than that; enlarging it would invent blur.
     """
-    height, width = photo.shape[:2]
-    if min(height, width) < side:
-        raise UserError(f"photograph of {height}x{width} is smaller than synth.size {side}")
-    scale = side / min(height, width)
-    target = (max(side, round(width * scale)), max(side, round(height * scale)))
-    small = photo if scale == 1 else cv2.resize(photo, target, interpolation=cv2.INTER_AREA)
-    top, left = (small.shape[0] - side) // 2, (small.shape[1] - side) // 2
-    return small[top : top + side, left : left + side]
+    return crop_of(*photo.shape[:2], side).cut(photo, side)
+
+
+def to_ycbcr(photo: np.ndarray) -> np.ndarray:
+    """(H, W) or (H, W, 3) in [0, 1] to float32 Y, Cb, Cr, (H, W, 3)."""
+    if photo.ndim == 2:
+        photo = np.repeat(photo[..., None], 3, -1)
+    return np.ascontiguousarray(rgb_to_ycbcr(photo), dtype=np.float32)
 
 
 def focus_mask(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -131,8 +152,11 @@ def _focus_mix(
     return mask * photo + (1 - mask) * a, (1 - mask) * photo + mask * b
 
 
-def _planes(photo: np.ndarray) -> dict[str, Tensor]:
-    if photo.ndim == 2:
-        photo = np.repeat(photo[..., None], 3, -1)
-    ycbcr = torch.from_numpy(np.ascontiguousarray(rgb_to_ycbcr(photo), dtype=np.float32))
-    return {name: ycbcr[None, None, :, :, index] for index, name in enumerate(PLANES)}
+def _modality(ycbcr: np.ndarray, made: dict[str, np.ndarray], modality: str) -> np.ndarray:
+    """The photograph as ``modality`` shows it: grey, with modulated chroma, or with the photograph's chroma."""
+    planes = {channel.target: made[channel.name] for channel in channels_of(modality)}
+    if CHROMA[modality] == "keep":
+        planes = dict(zip(PLANES, np.moveaxis(ycbcr, -1, 0), strict=True)) | planes
+    if len(planes) == 1:
+        return planes["y"].clip(0, 1)
+    return ycbcr_to_rgb(np.stack([planes[name] for name in PLANES], axis=-1)).clip(0, 1)

@@ -22,7 +22,7 @@ class Checkpoint:
 
     def save(self, step: int, history: list[tuple[int, str, float]]) -> None:
         """Record that ``step`` steps are done; replaces the previous checkpoint in one rename."""
-        tensors = {f"model.{name}": value for name, value in self._trainable().items()}
+        tensors = {f"model.{name}": value for name, value in self._changing().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -45,8 +45,10 @@ class Checkpoint:
         """Forget the run: its result has been written."""
         self.path.unlink(missing_ok=True)
 
-    def _trainable(self) -> dict[str, Tensor]:
-        return {name: value for name, value in self.model.named_parameters() if value.requires_grad}
+    def _changing(self) -> dict[str, Tensor]:
+        """What training moves: parameters that are not frozen, and buffers such as batch statistics."""
+        frozen = {name for name, value in self.model.named_parameters() if not value.requires_grad}
+        return {name: value for name, value in self.model.state_dict().items() if name not in frozen}
 
     def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
         state: dict[int, dict[str, Tensor]] = {}

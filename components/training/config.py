@@ -1,6 +1,6 @@
 """What every training run can be told."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,9 @@ class TrainConfig(BaseModel):
     lr: float = Field(1e-4, gt=0, description="peak learning rate")
     warmup: int = Field(0, ge=0, description="steps of linear warm-up")
     schedule: Literal["constant", "cosine"] = Field("constant", description="learning rate after warm-up")
+    halve_at: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (), description="parts of the run after each of which the learning rate is halved"
+    )
     final_lr: float = Field(1e-6, ge=0, description="where the cosine ends")
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = Field(0.0, ge=0)

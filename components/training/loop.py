@@ -79,18 +79,23 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then constant or cosine to ``final_lr``."""
+    """Linear warm-up, then constant or cosine to ``final_lr``; on top of it the halvings of ``halve_at``.
+
+    Example:
+        >>> steps = TrainConfig(steps=4, lr=1.0, halve_at=(0.5, 0.75))
+        >>> [learning_rate(step, steps) for step in range(4)]
+        [1.0, 1.0, 0.5, 0.25]
+    """
     if step < config.warmup:
         return config.lr * (step + 1) / config.warmup
+    share = 0.5 ** sum(step >= part * config.steps for part in config.halve_at)
     if config.schedule == "constant":
-        return config.lr
+        return share * config.lr
     done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.final_lr + (config.lr - config.final_lr) * (1 + math.cos(math.pi * done)) / 2
+    return share * (config.final_lr + (config.lr - config.final_lr) * (1 + math.cos(math.pi * done)) / 2)
 
 
-def _update(
-    model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, config: TrainConfig, step: int
-) -> None:
+def _update(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, config: TrainConfig, step: int) -> None:
     if not torch.isfinite(loss):
         raise UserError(
             f"training: loss is {float(loss.detach())} at step {step}; lower 'lr' or check the images of this stage"

@@ -214,6 +214,8 @@ DIRECT = {
     "cc": direct_cc,
     "scd": direct_scd,
 }
+#: Relative, where it is not rounding of float64: Q_P's filters answer in float32.
+TOLERANCE = {"q_p": 1e-6}
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
@@ -221,7 +223,7 @@ DIRECT = {
 def test_agrees_with_the_definition(scene, name, size) -> None:
     images = scene(*size, seed=sum(size))
     expected = DIRECT[name](*map(grey, images))
-    assert score(*images, metrics=[name])[name].item() == pytest.approx(expected, rel=1e-9)
+    assert score(*images, metrics=[name])[name].item() == pytest.approx(expected, rel=TOLERANCE.get(name, 1e-9))
 
 
 @pytest.mark.parametrize("name", ["q_g", "q_m", "q_p", "mi", "vif_sum"])
@@ -230,4 +232,5 @@ def test_agrees_with_the_definition_where_images_are_partly_flat(scene, name) ->
     a[..., :25, :], b[..., 15:40, :], fused[..., 15:25, :] = 0, 0.5, 0
     fused[..., 40:, 30:] = 1
     expected = DIRECT[name](*map(grey, (fused, a, b)))
-    assert score(fused, a, b, metrics=[name])[name].item() == pytest.approx(expected, rel=1e-8)
+    value = score(fused, a, b, metrics=[name])[name].item()
+    assert value == pytest.approx(expected, rel=TOLERANCE.get(name, 1e-8))

@@ -58,8 +58,9 @@ def blurred(image: Tensor, radius: int) -> Tensor:
 
 def assert_worse_and_worse(values: list[dict[str, Tensor]], names: list[str]) -> None:
     for name in names:
-        sign = 1 if get_metric(name).higher_is_better else -1
-        numbers = [sign * value[name].item() for value in values]
+        entry = get_metric(name)
+        sign = 1 if entry.higher_is_better else -1
+        numbers = [sign * entry.compared(value[name].item()) for value in values]
         assert numbers == sorted(numbers, reverse=True) and len(set(numbers)) == len(numbers), (name, numbers)
 
 

@@ -77,6 +77,24 @@ def test_the_arrow_follows_the_direction(empty_registry) -> None:
     assert registry.get_metric("error").arrow == "↓"
 
 
+def test_zero_is_best_for_the_error_of_spatial_frequency() -> None:
+    entry = get_metric("q_sf")
+    assert (entry.target, entry.arrow, entry.latex_arrow) == (0.0, "→0", r"$\to 0$")
+    assert entry.compared(-0.2) == entry.compared(0.2) == 0.2 and not entry.higher_is_better
+    assert get_metric("sd").compared(-0.2) == -0.2
+
+
+def test_variants_name_a_metric_that_is_none_itself() -> None:
+    entries = [get_metric(name) for name in list_metrics()]
+    families = {entry.variant_of for entry in entries if entry.variant_of}
+    assert families <= set(list_metrics()) and not any(get_metric(name).variant_of for name in families)
+    assert not {get_metric(name).variant_of for name in PAPER} - {None}
+    # One symbol printed without a reference is one metric, whatever the convention.
+    for entry in (entry for entry in entries if not entry.needs_reference):
+        alike = {other.variant_of or other.name for other in entries if other.symbol == entry.symbol}
+        assert len(alike - {"psnr_ref", "ssim_ref"}) == 1, entry.symbol
+
+
 def test_a_name_is_given_once(empty_registry) -> None:
     register("twin")
     with pytest.raises(ValueError, match="'twin' is registered twice"):

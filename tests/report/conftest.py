@@ -5,8 +5,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
@@ -19,6 +17,7 @@ from components.manifest import MODALITIES, PAIRS, PHOTOS, TASKS, Pair, Photo, w
 from components.models.plgn import KIND, Plgn
 from components.models.sigformer import SigFormer, SigFormerConfig
 from components.models.weights import save_weights
+from components.scores import score_image, write_rows
 from components.shards.layout import ShardPath, key_name
 from components.shards.writer import Sample, write_shard
 from components.sources import demo, scenes
@@ -155,9 +154,9 @@ def make_scores(data: Path, task: str, pairs: list[Pair], metrics) -> None:
         for pair in pairs:
             path = folder / f"{pair.pair_id}.png"
             write_image(path, rule(*(luma(read_image(source)[0]) for source in (pair.a_path, pair.b_path))))
-            rows += evaluate.score_image((pair, method, path), metrics=metrics)
+            rows += score_image((pair, method, path), metrics=metrics)
     target = data / "evaluate" / task
-    pq.write_table(pa.Table.from_pylist(rows, schema=evaluate.SCHEMA), target / "metrics.parquet")
+    write_rows(target / "metrics.parquet", rows)
     summary = evaluate.summarise(rows, task, len(pairs), "f" * 64) | {"colour": describe(task)}
     (target / "summary.json").write_text(json.dumps(summary))
 

@@ -90,6 +90,29 @@ def test_lower_is_better_turns_places_ranks_and_test_around(monkeypatch):
     assert "SD ↓" in markdown(result) and r"SD~$\downarrow$" in latex(result) and "SD ↓" in html(result)
 
 
+def test_a_metric_with_a_target_is_compared_by_the_distance_from_it():
+    # Signs cancel in the first method's mean, and the second is the smallest, but the third is always nearest.
+    scores = np.array([[-0.4, -0.5, 0.1], [0.4, -0.5, 0.1], [-0.4, -0.6, 0.1]])[:, :, None]
+    result = board(scores, ("both", "soft", "near"), ("q_sf",))
+    assert result.methods == ("near", "both", "soft") and result.ranks == (1.0, 2.0, 3.0)
+    assert [cell.text for cell in result.columns[0].cells] == ["0.100", "0.400", "0.533"]
+    assert result.columns[0].p == permutation_test(np.full(3, 0.1), np.full(3, 0.4))
+    assert "Q_SF →0" in markdown(result) and r"~$\to 0$" in latex(result) and "Q_SF →0" in html(result)
+    assert result.notes == ("q_sf is shown as its distance from 0, its best value",)
+
+
+def test_rank_counts_one_variant_of_each_metric():
+    scores = np.repeat([[[2.0, 1.0]], [[2.1, 1.1]]], 4, axis=1)
+    scores[:, 1] += 1
+    scores = np.concatenate([scores[:, :2, :1]] * 3 + [scores[:, :2, 1:]], axis=2) * (-1, -1, -1, 1)
+    result = board(scores, ("one", "two"), ("mi_nats", "mi_tang", "mi", "sd"))
+    assert dict(zip(result.methods, result.ranks, strict=True)) == {"one": 1.5, "two": 1.5}
+    assert result.notes == ("rank: one variant of each metric counts, 2 of 4; not mi_nats, mi_tang",)
+    alone = board(scores[:, :, :2], ("one", "two"), ("mi_nats", "mi_tang"))
+    assert alone.notes == ("rank: one variant of each metric counts, 1 of 2; not mi_tang",)
+    assert board().notes == ()
+
+
 def test_equal_prints_share_place_and_rank():
     scores = np.array([[[0.5], [0.5 + 1e-9], [0.3], [0.1]]])
     result = board(scores, ("a", "b", "c", "d"), ("q_g",))

@@ -1,10 +1,13 @@
 """Every way of breaking a shard is caught by verify; the reader names the shard that it cannot trust."""
 
+import io
 import json
+import random
 import shutil
 import tarfile
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from components.errors import UserError
@@ -37,8 +40,12 @@ def rebuilt(folder, change):
     with tarfile.open(tar, "w", format=tarfile.USTAR_FORMAT) as new:
         for header, data in members:
             header.size = len(data)
-            new.addfile(header, __import__("io").BytesIO(data))
-    done.write_text(json.dumps(json.loads(done.read_text()) | {"sha256": sha256_file(tar)}))
+            new.addfile(header, io.BytesIO(data))
+    vouch(done, sha256=sha256_file(tar), bytes=tar.stat().st_size)
+
+
+def vouch(done, **promises):
+    done.write_text(json.dumps(json.loads(done.read_text()) | promises))
 
 
 def swap(members):
@@ -51,7 +58,23 @@ def extra(members):
     return [*members, (header, b"x")]
 
 
-@pytest.mark.parametrize("change", [swap, extra, lambda m: m[:-1], lambda m: m[1:]], ids=["swap", "extra", "no json", "no a"])
+def other_facts(members):
+    return [(h, data.replace(b"seed", b"sead")) if h.name.endswith("json") else (h, data) for h, data in members]
+
+
+CHANGES = {
+    "swapped": swap,
+    "extra": extra,
+    "no json": lambda m: m[:-1],
+    "no a": lambda m: m[1:],
+    "none": lambda m: [],
+    "facts": other_facts,
+    "twice": lambda m: [*m, *m[:3]],
+    "order": lambda m: m[3:] + m[:3],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_members_are_checked_even_if_the_marker_vouches(folder, change):
     rebuilt(folder, change)
     problems = verify(folder)
@@ -65,6 +88,8 @@ def test_files_of_a_folder(folder):
     (folder / "notes.bin").unlink()
     shutil.copy(folder / "vif-train-000000.tar", folder / "vif-train-000002.tar")
     assert "000002.tar: sha256" in verify(folder)[0]
+    (folder / "vif-train-000002.tar").write_bytes(b"")
+    assert "000002.tar: has 0 bytes, not the promised" in verify(folder)[0]
     for path in folder.glob("*-000001.*"):
         path.unlink()
     assert "vif-train-000001.tar: missing from the series" in verify(folder)[0]
@@ -82,3 +107,61 @@ def test_an_altered_table_is_named(folder):
     (folder / "vif-train-000001.parquet").write_bytes(b"PAR1")
     with pytest.raises(UserError, match="vif-train-000001.parquet: missing, cut or altered"):
         ShardPairs(folder)
+
+
+@pytest.mark.parametrize("suffix", ["tar", "parquet"])
+def test_any_cut_and_any_flipped_bit_is_caught(folder, suffix):
+    path, rng = folder / f"vif-train-000001.{suffix}", random.Random(3)
+    whole = path.read_bytes()
+    for position in rng.sample(range(len(whole)), 12):
+        flipped = bytearray(whole)
+        flipped[position] ^= 1 << rng.randrange(8)
+        for broken in (whole[:position], bytes(flipped), whole + b"x"):
+            path.write_bytes(broken)
+            problems = verify(folder)
+            assert len(problems) == 1 and problems[0].startswith(f"{path}: "), position
+    path.write_bytes(whole)
+    assert verify(folder) == []
+
+
+def test_shards_under_each_others_names(folder):
+    for suffix in ("tar", "parquet", "json"):
+        one, two = (folder / f"vif-train-{n:06d}.{suffix}" for n in (0, 1))
+        one.rename(folder / "aside")
+        two.rename(one)
+        (folder / "aside").rename(two)
+    assert [problem.split("/")[-1] for problem in verify(folder)] == [
+        f"vif-train-00000{n}.json: is the done-marker of vif-train-00000{1 - n}.tar" for n in (0, 1)
+    ]
+
+
+def test_a_shard_of_another_run(folder):
+    write_shard(ShardPath.of(folder, "vif", "train", 2), [sample(n) for n in (4, 5)], {"key": 2})
+    tar = folder / "vif-train-000002.tar"
+    assert verify(folder) == [f"{tar}: made with other options or photographs than vif-train-000000.tar"]
+
+
+def test_keys_with_a_gap(folder):
+    write_shard(ShardPath.of(folder, "vif", "train", 2), [sample(n) for n in (4, 6)], {"key": 1})
+    assert verify(folder) == [f"{folder}/vif-train-000002.parquet: keys are not contiguous"]
+
+
+@pytest.mark.parametrize("promise", [{"samples": 3}, {"failures": 1}, {"reasons": {"empty": 1}}])
+def test_counts_that_are_not_those_of_the_table(folder, promise):
+    vouch(folder / "vif-train-000001.json", **promise)
+    assert verify(folder) == [f"{folder}/vif-train-000001.parquet: counts differ from vif-train-000001.json"]
+
+
+def test_a_member_that_is_no_image_though_its_hash_is_right(folder):
+    bad = [Sample(key_name(4), "p4", "vif", b"no image", sample(4).b, "png", {"seed": 4}), sample(5)]
+    write_shard(ShardPath.of(folder, "vif", "train", 2), bad, {"key": 1})
+    assert verify(folder) == [
+        f"{folder}/vif-train-000002.tar: 000000004.a: is no image file: remove it, or save the image again"
+    ]
+
+
+def test_a_table_of_another_version_is_named(folder):
+    table = folder / "vif-train-000001.parquet"
+    pq.write_table(pq.read_table(table).drop_columns(["json_sha256"]), table)
+    vouch(folder / "vif-train-000001.json", parquet_sha256=sha256_file(table))
+    assert "vif-train-000001.parquet: has the columns of another version: make this shard again" in verify(folder)[0]

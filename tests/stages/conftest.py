@@ -20,7 +20,7 @@ from components.stages.base import Context
 from components.tracking import StageRun
 
 ROOT = Path(__file__).parents[2]
-CHAIN = ("fuse", "pretrain", "plgn", "synth", "pretext", "finetune", "evaluate")
+CHAIN = ("fuse", "systems", "pretrain", "plgn", "synth", "pretext", "finetune", "evaluate")
 
 
 class Project:

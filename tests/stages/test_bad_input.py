@@ -61,7 +61,7 @@ def test_mistakes_in_params(bare, stage, key, value, parts):
     assert not bare.data.exists()
 
 
-@pytest.mark.parametrize("stage", ["fuse", "plgn", "synth", "pretext", "finetune", "evaluate", "report"])
+@pytest.mark.parametrize("stage", ["fuse", "systems", "plgn", "synth", "pretext", "finetune", "evaluate", "report"])
 def test_no_stage_starts_on_bad_parameters_or_without_its_inputs(bare, capsys, stage):
     assert bare.main(stage) == 2
     out, error = capsys.readouterr()

@@ -20,6 +20,8 @@ def test_every_stage_leaves_its_files_and_no_scraps(finished):
     for folder, files in {
         "ingest/photos": ("photos.parquet", "quarantine.parquet"),
         "ingest/vif": ("pairs.parquet", "quarantine.parquet"),
+        "systems/vif/sspfusion": ("model.safetensors", "history.parquet"),
+        "systems/vif/sspfusion/structure": ("model.safetensors", "history.parquet"),
         "pretrain": ("model.safetensors", "history.parquet"),
         "plgn/vif": ("model.safetensors", "history.parquet", "signals.parquet"),
         "pretext/vif": ("model.safetensors", "history.parquet"),
@@ -48,7 +50,8 @@ def test_evaluate_scores_every_method_on_the_test_pairs(finished):
     tests = {pair.pair_id for pair in read_pairs(finished.data / "ingest/vif/pairs.parquet", "test")}
     rows = pq.read_table(finished.data / "evaluate/vif/metrics.parquet").to_pylist()
     found = {(row["method"], row["metric"], row["pair_id"]) for row in rows}
-    assert found == {(m, q, p) for m in ("sigfusion", "mean", "max") for q in ("q_g", "mi", "sd") for p in tests}
+    methods = ("sigfusion", "sspfusion", "mean", "max")
+    assert found == {(m, q, p) for m in methods for q in ("q_g", "mi", "sd") for p in tests}
     summary = json.loads((finished.data / "evaluate/vif/summary.json").read_text())
     values = [row["value"] for row in rows if (row["method"], row["metric"]) == ("max", "sd")]
     assert summary["pairs"] == len(tests) and summary["methods"]["max"]["sd"] == pytest.approx(

@@ -170,6 +170,37 @@ def test_pairs_that_a_command_does_not_deliver_are_recorded(code, reason, fuse, 
     assert ids(read_corpus(project.data / "fuse/vif/tool")) == ids(pairs) - {skipped}
 
 
+def test_a_command_that_hangs_is_ended_and_what_it_gave_is_kept(fuse, project, pairs):
+    (project.folder / "hang.py").write_text(
+        "import shutil, sys, time\n"
+        "from pathlib import Path\n"
+        "first = sorted(Path(sys.argv[1]).iterdir())[0]\n"
+        "shutil.copy(first, Path(sys.argv[2]) / first.name)\n"
+        "time.sleep(60)\n"
+    )
+    command = f"{sys.executable} hang.py {{a}} {{out}} {{b}}"
+    fuse(hang={"external": "command", "command": command, "timeout": 3})
+    failures = read_failures(project.data / "fuse/vif/hang")
+    assert len(failures) == len(pairs) - 1 and {f.reason for f in failures} == {"command_failed"}
+    assert all("was ended after 3 s; see data/fuse/vif/hang/command.log" in f.detail for f in failures)
+    assert len(read_corpus(project.data / "fuse/vif/hang")) == 1
+
+
+def test_images_of_the_wrong_size_from_a_command_are_recorded(fuse, project, pairs):
+    (project.folder / "halve.py").write_text(
+        "import sys, cv2\n"
+        "from pathlib import Path\n"
+        "for n, file in enumerate(sorted(Path(sys.argv[1]).iterdir())):\n"
+        "    image = cv2.imread(str(file))\n"
+        "    cv2.imwrite(str(Path(sys.argv[2]) / file.name), image if n else image[::2])\n"
+    )
+    fuse(halve={"external": "command", "command": f"{sys.executable} halve.py {{a}} {{out}} {{b}}"})
+    (failure,) = read_failures(project.data / "fuse/vif/halve")
+    assert failure.reason == "different_size" and "is 64x32, but its sources are 64x64" in failure.detail
+    assert failure.detail.startswith(f"{{out}}/{failure.pair_id}.png")
+    assert ids(read_corpus(project.data / "fuse/vif/halve")) == ids(pairs) - {failure.pair_id}
+
+
 def test_a_command_that_gives_nothing_is_not_run_again_and_others_go_on(fuse, project, pairs, tool):
     with pytest.raises(UserError, match=r"method 'tool': fused none of 8 pairs; .*exit code 1") as error:
         fuse(tool=tool(ids(pairs), 1, batch=2), max={})

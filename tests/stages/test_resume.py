@@ -99,7 +99,7 @@ def test_shards_killed_after_the_first(project, finished, until):
         assert project.files(f"synth/vif/*.{suffix}") == finished.files(f"synth/vif/*.{suffix}")
 
 
-@pytest.mark.parametrize("stage", ["pretrain", "plgn", "synth", "pretext", "finetune"])
+@pytest.mark.parametrize("stage", ["systems", "pretrain", "plgn", "synth", "pretext", "finetune"])
 def test_a_finished_stage_is_not_done_again(project, capsys, steps, stage):
     before = project.written(f"{stage}/{RESULTS}")
     project.call(stage)

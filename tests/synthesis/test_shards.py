@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import tarfile
 import time
 from dataclasses import replace
 
@@ -13,18 +14,20 @@ import pytest
 import torch
 
 from components.errors import UserError
-from components.images import write_image
+from components.images import decode_bytes, write_image
 from components.manifest import Photo
 from components.models.plgn import KIND, Plgn
 from components.models.sigformer import SigFormer, SigFormerConfig
 from components.models.weights import save_weights
+from components.shards.layout import shards_in
 from components.shards.reader import read_rows
 from components.shards.verify import verify
-from components.synthesis import shards as factory
+from components.synthesis import samples as factory
 from components.synthesis.channels import task_channels
 from components.synthesis.estimate import estimate
 from components.synthesis.gates import Gates
-from components.synthesis.shards import Recipe, make_shards, plan, shard_path
+from components.synthesis.plan import Planned
+from components.synthesis.shards import Recipe, beyond, make_shards, plan, shard_path
 
 KEY = {"parameters": "1"}
 COUNT, SIZE = 9, 64
@@ -64,6 +67,15 @@ def contents(folder):
     """Every byte, but for the seconds in done-markers."""
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".json"}
     return files | {path.name: json.loads(path.read_text()) | {"seconds": 0} for path in folder.glob("*.json")}
+
+
+def members(folder):
+    """The bytes of every member of every tar of a folder."""
+    found = {}
+    for path in sorted(folder.glob("*.tar")):
+        with tarfile.open(path) as tar:
+            found |= {member.name: tar.extractfile(member).read() for member in tar}
+    return found
 
 
 def test_ten_kills(recipe, photos, undisturbed, tmp_path):
@@ -122,12 +134,19 @@ def test_retry_makes_only_what_failed(recipe, photos, undisturbed, tmp_path, mon
     assert [report["reasons"] for report in first] == [{"empty": 1}, {"too_small": 1}, {}]
     shutil.copy(photos[1].path, broken)
     assert make_shards(plan(whole, 3), **options) == first
-    original = factory._made
-    monkeypatch.setattr(factory, "_made", lambda number, *rest: (made.append(number), original(number, *rest))[1])
+    original = factory._load
+
+    def load(entry, *rest):
+        made.extend([entry.number] if isinstance(entry, Planned) else [])
+        return original(entry, *rest)
+
+    monkeypatch.setattr(factory, "_load", load)
     make_shards(plan(whole, 3), **options, retry_failed=True)
     got = contents(folder)
     assert made == [1, 4] and got["vif-train-000000.tar"] == undisturbed["vif-train-000000.tar"]
-    assert {name: got[name] for name in undisturbed if "000001" not in name} == {name: undisturbed[name] for name in undisturbed if "000001" not in name}
+    assert {name: got[name] for name in undisturbed if "000001" not in name} == {
+        name: undisturbed[name] for name in undisturbed if "000001" not in name
+    }
 
 
 def test_a_vanished_folder_stops_with_one_line_and_a_rerun_completes(recipe, photos, undisturbed, tmp_path):
@@ -141,17 +160,89 @@ def test_a_vanished_folder_stops_with_one_line_and_a_rerun_completes(recipe, pho
 
     with pytest.raises(UserError, match="photos: the folder of photographs has vanished: bring it back and run again"):
         make_shards(plan(moved, 3), **options, on_shard=vanish)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"vif-train-000000.{x}" for x in ("json", "parquet", "tar")]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        f"vif-train-000000.{x}" for x in ("json", "parquet", "tar")
+    ]
     (tmp_path / "away").rename(source)
     make_shards(plan(moved, 3), **options)
-    assert {k: v for k, v in contents(tmp_path / "out").items() if k[-3:] == "tar"} == {k: v for k, v in undisturbed.items() if k[-3:] == "tar"}
+    assert {k: v for k, v in contents(tmp_path / "out").items() if k[-3:] == "tar"} == {
+        k: v for k, v in undisturbed.items() if k[-3:] == "tar"
+    }
 
 
 def test_nothing_is_dropped_silently(recipe, photos, tmp_path):
     strict = replace(recipe, gates=Gates(min_std=200))
     make_shards(plan(photos, COUNT, {0: "licence: forbids"}), recipe=strict, folder=tmp_path, key=KEY)
     rows = read_rows(shard_path(plan(photos, COUNT)[0], folder=tmp_path, task="vif"))
-    assert [row["reason"].split(":")[0] for row in rows] == ["licence", *["constant"] * 3, "too_small", *["constant"] * 4]
+    assert [row["reason"].split(":")[0] for row in rows] == [
+        "licence",
+        *["constant"] * 3,
+        "too_small",
+        *["constant"] * 4,
+    ]
+
+
+def test_more_crops_keep_the_samples_there_are(recipe, photos, undisturbed, tmp_path, monkeypatch):
+    """The second is the mirrored one, where there is room for no other; the shard that grows copies what it has."""
+    options = {"recipe": recipe, "folder": tmp_path, "key": KEY}
+    make_shards(plan(photos, 4), **options)
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    images = members(tmp_path)
+    made, original = [], factory._load
+    monkeypatch.setattr(
+        factory, "_load", lambda entry, *rest: (made.append(getattr(entry, "number", None)), original(entry, *rest))[1]
+    )
+    reports = make_shards(plan(photos, 4, crops=2), **options)
+    assert [report["samples"] + report["failures"] for report in reports] == [4, 4, 4, 4, 2]
+    assert [number for number in made if number is not None] == list(range(9, 18))
+    assert images.items() <= members(tmp_path).items() and verify(tmp_path) == []
+    kept = [name for name in before if "000002" not in name]
+    assert len(kept) == 6 and all((tmp_path / name).stat().st_mtime_ns == before[name] for name in kept)
+    facts = [json.loads(members(tmp_path)[f"{number:09d}.json"]) for number in (0, 9)]
+    assert [fact["crop"] for fact in facts] == [0, 1] and facts[0]["photo_id"] == facts[1]["photo_id"] == "p0"
+    assert facts[0]["box"] == [3, 0, 67, 64] and facts[0]["scale"] == 1 and facts[0]["flip"] is False
+    assert facts[0]["box"] != facts[1]["box"] or facts[1]["flip"]
+    assert [path.tar.name for path in beyond(plan(photos, 4), folder=tmp_path, task="vif")] == [
+        "vif-train-000003.tar",
+        "vif-train-000004.tar",
+    ]
+
+
+def test_a_photograph_without_room_is_on_record(recipe, photos, tmp_path):
+    """All squares of a photograph of 64x70 lie close to the middle one: only its mirror image is another."""
+    shards = plan(photos[:1], 40, crops=40)
+    report = make_shards(shards, recipe=recipe, folder=tmp_path, key=KEY)[0]
+    rows = read_rows(shard_path(0, folder=tmp_path, task="vif"))
+    assert report["failures"] == 38 and report["reasons"] == {"no_room": report["failures"]}
+    assert "photograph of 64x70 has room for" in rows[-1]["reason"]
+    assert len({(row["a_sha256"], row["b_sha256"]) for row in rows if row["status"] == "ok"}) == report["samples"] == 2
+
+
+@pytest.mark.parametrize("batch", [2, 4])
+def test_alone_or_in_a_batch_a_sample_is_the_same(recipe, photos, undisturbed, tmp_path, batch):
+    """Number 4 is too small: its seat stays grey, and its neighbours do not notice."""
+    make_shards(plan(photos, 3), recipe=replace(recipe, batch=batch), folder=tmp_path, key=KEY)
+    rows = [read_rows(shard) for shard in shards_in(tmp_path)]
+    assert [[row["status"] for row in some] for some in rows] == [["ok"] * 3, ["ok", "failed", "ok"], ["ok"] * 3]
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for name in undisturbed:
+        if name.endswith((".tar", ".parquet")):
+            (alone / name).write_bytes(undisturbed[name])
+    for name, data in members(tmp_path).items():
+        if name.endswith(".webp"):
+            one, other = (decode_bytes(image, name)[0] for image in (data, members(alone)[name]))
+            assert np.abs(one - other).max() <= 1.001 / 255
+
+
+def test_a_batch_does_not_depend_on_who_is_in_it(recipe, photos, tmp_path):
+    """The same bytes whether the neighbours are made, refused, or in another shard."""
+    four = {"recipe": replace(recipe, batch=4), "key": KEY}
+    for name, size, refused in (("whole", 9, {}), ("cut", 2, {}), ("refused", 9, {0: "licence: x", 2: "licence: x"})):
+        (tmp_path / name).mkdir()
+        make_shards(plan(photos, size, refused), folder=tmp_path / name, **four)
+    whole, cut, refused = (members(tmp_path / name) for name in ("whole", "cut", "refused"))
+    assert whole == cut and refused.items() < whole.items() and len(whole) - len(refused) == 6
 
 
 def test_the_plan_comes_near_what_is_written(recipe, photos, undisturbed, tmp_path):

@@ -23,9 +23,9 @@ def batches(steps):
     return start_at
 
 
-def run(folder, config, *, stop_at=None, poison=None):
+def run(folder, config, *, stop_at=None, poison=None, norm=nn.Identity):
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 1))
+    model = nn.Sequential(nn.Linear(4, 8), norm(8), nn.GELU(), nn.Linear(8, 1))
 
     def losses(batch):
         x, y = batch
@@ -64,6 +64,16 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, config, stop_at):
     assert history == expected
 
 
+def test_batch_statistics_survive_an_interruption(tmp_path, config):
+    straight, _ = run(tmp_path / "straight", config, norm=nn.BatchNorm1d)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken", config, stop_at=12, norm=nn.BatchNorm1d)
+    resumed, _ = run(tmp_path / "broken", config, norm=nn.BatchNorm1d)
+    own = resumed.state_dict()
+    assert float(own["1.running_mean"].abs().sum()) > 0
+    assert all(torch.equal(value, own[name]) for name, value in straight.state_dict().items())
+
+
 def test_resume_does_not_start_over(tmp_path, config):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, config, stop_at=20)
@@ -89,7 +99,7 @@ def test_nan_stops_with_the_step_and_keeps_the_checkpoint(tmp_path, config):
 
 
 def model_and_optimizer(config):
-    model = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 1))
+    model = nn.Sequential(nn.Linear(4, 8), nn.Identity(), nn.GELU(), nn.Linear(8, 1))
     return model, make_optimizer(model, config)
 
 

@@ -107,6 +107,7 @@ published(
     paper="Deng & Dragotti, Deep Convolutional Neural Network for Multi-Modal Image Restoration and Fusion, IEEE TPAMI",
     year=2021,
     parameters=637_647,
+    flops=391_761_100_800,
     equation="F = D_u * u + D_z * z + D_v * v, with u, v the unique codes and z the common one",
     notes="an RGB network on three equal channels; the published range of its inputs is unknown, [0, 1] assumed",
 )

@@ -64,7 +64,7 @@ class DenseFuse(PublishedNet):
         return luma(fused.clamp(0, 1))
 
 
-def _register(name: str, file: str, sha256: str, channels: int, parameters: int, notes: str) -> None:
+def _register(name: str, file: str, sha256: str, channels: int, parameters: int, flops: int, notes: str) -> None:
     published(
         name,
         build=partial(DenseFuse, channels),
@@ -79,6 +79,7 @@ def _register(name: str, file: str, sha256: str, channels: int, parameters: int,
         paper="Li & Wu, DenseFuse: A Fusion Approach to Infrared and Visible Images, IEEE TIP",
         year=2019,
         parameters=parameters,
+        flops=flops,
         equation="F = decoder(mean_n encoder(I_n))",
         n_sources=(2, None),
         notes=notes,
@@ -91,6 +92,7 @@ _register(
     "b34cf3650f04161b31ac2467decfeedf7eba39165b7618f846e0f298ecd2ac65",
     1,
     74_193,
+    54_057_369_600,
     "an autoencoder trained on photographs; the paper is on infrared and visible images",
 )
 _register(
@@ -99,5 +101,6 @@ _register(
     "d1829f47c0ff02ecfc294907655384eebc911a00deb89b91e354ae47c8728ea5",
     3,
     74_771,
+    54_588_211_200,
     "the RGB network on three equal channels",
 )

@@ -204,6 +204,7 @@ published(
     paper="Cheng et al., One Model for ALL: Low-Level Task Interaction Is a Key to Task-Agnostic Image Fusion, CVPR",
     year=2025,
     parameters=743_032,
+    flops=482_559_755_808,
     equation="F = decoder([E, T(E)]), E = encoder([A, B]), T two interacting window transformers",
     notes="trained on infrared-visible and multi-focus pairs only; parameters without those for training",
 )

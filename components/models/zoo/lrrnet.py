@@ -104,6 +104,7 @@ published(
     paper="Li et al., LRRNet: A Novel Representation Learning Guided Fusion Network, IEEE TPAMI",
     year=2023,
     parameters=49_204,
+    flops=36_661_113_216,
     equation="F = conv(low-rank parts) + conv(salient parts)",
     notes="stretched to the full range as the authors save it (option stretch)",
 )

@@ -90,6 +90,7 @@ def _register(name: str, weights: dict[str, Weights], notes: str) -> None:
         paper="Cheng, Xu & Wu, MUFusion: A General Unsupervised Image Fusion Network, Information Fusion",
         year=2023,
         parameters=554_721,
+        flops=131_365_601_280,
         equation="F = tanh(decoder(encoder([A, B])))",
         notes=notes,
     )
@@ -115,7 +116,7 @@ _register(
             ),
         )
     },
-    f"{_STRETCHED}; vif: trained on TNO",
+    f"{_STRETCHED}; vif: trained on TNO; mif: takes the first source for PET, so that CT comes out soft",
 )
 _register(
     "mufusion_roadscene",

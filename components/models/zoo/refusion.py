@@ -210,6 +210,7 @@ published(
     paper="Bai et al., ReFusion: Learning Image Fusion from Reconstruction with Learnable Loss, IJCV",
     year=2025,
     parameters=59_856,
+    flops=36_972_134_400,
     equation="F = sigmoid(decoder(AFM(encoder_a(A), encoder_b(B))))",
     notes="stretched to the full range as the authors save it (option stretch)",
 )

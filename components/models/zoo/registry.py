@@ -56,12 +56,10 @@ class PublishedMethod(FusionMethod):
     Args:
         build: makes the network, untrained.
         weights: the checkpoint each task runs with.
-        parameters: learned numbers, batch-norm statistics not counted.
     """
 
     build: Callable[[], PublishedNet] = PublishedNet
     weights: Mapping[Task, Weights] = field(default_factory=dict)
-    parameters: int = 0
 
     def weights_for(self, task: str | None) -> Weights:
         """The checkpoint of a task; of the first task the method is meant for if none is said.
@@ -87,6 +85,7 @@ def published(
     paper: str,
     year: int,
     parameters: int,
+    flops: int,
     equation: str,
     n_sources: tuple[int, int | None] = (2, 2),
     notes: str = "",
@@ -116,6 +115,7 @@ def published(
         build=build,
         weights=by_task,
         parameters=parameters,
+        flops=flops,
     )
 
 

@@ -1,13 +1,8 @@
-"""Where the published checkpoints and their golden outputs lie, and how they are read."""
+"""Where the published checkpoints lie."""
 
-import json
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
-import PIL.Image
 import pytest
-import torch
 
 from components.models.checkpoints import ENVIRONMENT, import_checkpoint
 
@@ -31,17 +26,3 @@ def imported(checkpoints, tmp_path_factory):
         for path in sorted(checkpoints.glob("*/*")):
             import_checkpoint(path)
     return folder
-
-
-@pytest.fixture
-def golden(imported, monkeypatch):
-    """A function (model, file) -> inputs as PIL images and the golden output; the weights are there."""
-    monkeypatch.setenv(ENVIRONMENT, str(imported))
-    folder = REFERENCE / "golden"
-
-    def read(model, file):
-        item = next(it for it in json.loads((folder / f"{model}.json").read_text())["items"] if it["output"] == file)
-        images = [PIL.Image.open(folder / path) for path in item["inputs_png"]]
-        return SimpleNamespace(images=images, output=torch.from_numpy(np.load(folder / file)["output"]))
-
-    return read

@@ -1,0 +1,229 @@
+"""How the mission's systems are trained: for each its options, and its runs of the one loop in their order.
+
+A system's function yields one :class:`Training` after the other; whoever asks for the next has finished the last, so
+what stands behind a ``yield`` sees trained networks.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from components.errors import UserError
+from components.models.defusion import KIND as DEFUSION
+from components.models.defusion import DeFusion
+from components.models.defusion_pp import KIND as DEFUSION_PP
+from components.models.defusion_pp import DeFusionPP
+from components.models.emma import KIND as EMMA
+from components.models.emma import SENSING_KIND, Sensing, UFuser
+from components.models.refusion import KIND as REFUSION
+from components.models.refusion import ReFusionSystem
+from components.models.sspfusion import EXTRACTOR_KIND, Extractor, SSPFusion
+from components.models.sspfusion import KIND as SSPFUSION
+from components.models.systems import get_system
+from components.training.config import TrainConfig
+from components.training.data import CropBatches, Sample
+from components.training.defusion import MaskedViews, defusion_losses
+from components.training.defusion_pp import DeFusionPPTraining, ViewsAndPairs, defusion_pp_losses, frozen_encoder
+from components.training.emma import EquivariantBatches, emma_losses, sensing_losses
+from components.training.options import (
+    DeFusionOptions,
+    DeFusionPPOptions,
+    EmmaOptions,
+    Options,
+    ReFusionOptions,
+    SspOptions,
+)
+from components.training.refusion import Episodes, refusion_losses
+from components.training.sspfusion import extractor_losses, sspfusion_losses
+
+MULTI_MODAL = ("vif", "mif")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Registered lumas: index below ``count`` to (n, H, W)."""
+
+    load: Callable[[int], Sample]
+    count: int
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the systems of a task learn from.
+
+    Args:
+        task: decides on quarter turns, and on what only pairs of two modalities can teach.
+        seed: of the whole project.
+        pairs: both sources of every training pair.
+        fused: the image some method made of a training pair, then both sources; one sample per (pair, method). None
+            where no system asks for it.
+    """
+
+    task: str
+    seed: int
+    pairs: Samples
+    fused: Samples | None = None
+
+    def options(self, config: TrainConfig, part: str) -> dict[str, Any]:
+        """What every data set of crops is told."""
+        names = (self.seed, "systems", self.task, part)
+        return {"batch": config.batch, "crop": config.crop, "turns": self.task != "vif", "names": names}
+
+    def crops(self, config: TrainConfig, part: str) -> CropBatches:
+        """Crops of the pairs."""
+        return CropBatches(self.pairs.load, self.pairs.count, **self.options(config, part))
+
+
+@dataclass(frozen=True)
+class Training:
+    """One run of the loop.
+
+    Args:
+        part: folder of what only the training needs; empty for the network that fuses, the last of a system.
+        model: what is trained.
+        losses: see :func:`components.training.loop.fit`.
+        kind, architecture: what the model file says of itself.
+        kept: the part of ``model`` that goes into the file, all of it if not said.
+    """
+
+    part: str
+    model: nn.Module
+    dataset: Dataset
+    losses: Callable[[Any], dict[str, Tensor]]
+    config: TrainConfig
+    kind: str
+    architecture: dict[str, Any]
+    kept: nn.Module | None = None
+
+
+def train_defusion(options: DeFusionOptions, data: Material) -> Iterator[Training]:
+    """One run, on masked views of single images."""
+    size, config = options.network.model_dump(), options.views
+    net = DeFusion(**size)
+    views = masked_views(data, config, "views", channels=size["channels"], folded=True)
+    yield Training("", net, views, defusion_losses(net, steps=config.steps), config, DEFUSION, size)
+
+
+def train_defusion_pp(options: DeFusionPPOptions, data: Material) -> Iterator[Training]:
+    """Masked views; then, where the sources are two modalities, views and pairs, taught by what was learned."""
+    size = options.network.model_dump()
+    net = DeFusionPP(**size)
+    facts, weights = (DEFUSION_PP, size, net), {"alpha": options.alpha, "keep": options.keep}
+    two_modalities = data.task in MULTI_MODAL
+    alone = DeFusionPPTraining(net)
+    views = masked_views(data, options.views, "views")
+    part = "views" if two_modalities else ""
+    yield Training(part, alone, views, defusion_pp_losses(alone, **weights), options.views, *facts)
+    if two_modalities:
+        taught = DeFusionPPTraining(net, [frozen_encoder(net) for _ in range(2)])
+        both = ViewsAndPairs(masked_views(data, options.pairs, "both"), data.crops(options.pairs, "pairs"))
+        yield Training("", taught, both, defusion_pp_losses(taught, **weights), options.pairs, *facts)
+
+
+def train_emma(options: EmmaOptions, data: Material) -> Iterator[Training]:
+    """The sensing networks, which look at the fused corpora; then, with these frozen, U-Fuser."""
+    sensing = Sensing(options.senses)
+    corpora = CropBatches(data.fused.load, data.fused.count, **data.options(options.sensing, "sensing"))
+    facts = (options.sensing, SENSING_KIND, options.senses.model_dump(mode="json"))
+    yield Training("sensing", sensing, corpora, sensing_losses(sensing), *facts)
+    fuser = UFuser(options.network)
+    losses = emma_losses(fuser, sensing, alpha_1=options.alpha_1, alpha_2=options.alpha_2)
+    pairs = EquivariantBatches(data.crops(options.fusion, "fusion"))
+    yield Training("", fuser, pairs, losses, options.fusion, EMMA, options.network.model_dump(mode="json"))
+
+
+def train_refusion(options: ReFusionOptions, data: Material) -> Iterator[Training]:
+    """One run, in which steps of the loss proposal and of fusion and reconstruction take turns."""
+    system, config = ReFusionSystem(), options.training
+    turns = {"meta_steps": options.meta_steps, "fusion_steps": options.fusion_steps}
+    episodes = Episodes(data.pairs.load, data.pairs.count, **data.options(config, "episodes"), **turns)
+    losses = refusion_losses(system, inner_lr=options.inner_lr)
+    yield Training("", system, episodes, losses, config, REFUSION, {})
+
+
+def train_sspfusion(options: SspOptions, data: Material) -> Iterator[Training]:
+    """The extractor of structure; then the fusion network around a copy of it."""
+    facts, weights = options.network.model_dump(mode="json"), {"alpha": options.alpha, "beta": options.beta}
+    extractor = Extractor(options.network)
+    crops, losses = data.crops(options.structure, "structure"), extractor_losses(extractor, **weights)
+    yield Training("structure", extractor, crops, losses, options.structure, EXTRACTOR_KIND, facts)
+    net = SSPFusion(options.network).start_from(extractor)
+    crops, losses = data.crops(options.fusion, "fusion"), sspfusion_losses(net, extractor, **weights)
+    yield Training("", net, crops, losses, options.fusion, SSPFUSION, facts)
+
+
+def masked_views(
+    data: Material, config: TrainConfig, part: str, *, channels: int = 1, folded: bool = False
+) -> MaskedViews:
+    """Masked views of the crops of all training pairs."""
+    crops = data.crops(config, part)
+    return MaskedViews(crops, channels=channels, folded=folded, names=crops.names)
+
+
+@dataclass(frozen=True)
+class System:
+    """How a system is trained.
+
+    Args:
+        options: what it can be told under ``systems.<task>.<name>``.
+        trainings: its runs, in their order.
+        code: modules of ``components`` that decide the result, beside those all share; a change of one trains anew.
+        corpora: it also learns from the fused images of stage ``fuse``.
+    """
+
+    options: type[Options]
+    trainings: Callable[[Any, Material], Iterator[Training]]
+    code: tuple[str, ...]
+    corpora: bool = False
+
+
+SYSTEMS = {
+    "defusion": System(DeFusionOptions, train_defusion, ("models/defusion", "training/defusion")),
+    "defusion_pp": System(
+        DeFusionPPOptions,
+        train_defusion_pp,
+        ("models/defusion", "models/defusion_pp", "training/defusion", "training/defusion_pp"),
+    ),
+    "emma": System(
+        EmmaOptions,
+        train_emma,
+        ("losses/emma", "models/emma", "models/zoo/refusion", "training/emma"),
+        corpora=True,
+    ),
+    "refusion_trained": System(
+        ReFusionOptions,
+        train_refusion,
+        ("losses/fusion", "losses/refusion", "models/refusion", "models/zoo/refusion", "training/refusion"),
+    ),
+    "sspfusion": System(
+        SspOptions, train_sspfusion, ("losses/fusion", "losses/sspfusion", "models/sspfusion", "training/sspfusion")
+    ),
+}
+SHARED_CODE = (
+    *("colour", "images", "models/tiling", "models/weights", "seeds", "training/checkpoint", "training/config"),
+    *("training/data", "training/images", "training/loop", "training/options", "training/systems"),
+)
+
+
+def parse_options(name: str, given: dict[str, Any]) -> Options:
+    """Options of a system, checked.
+
+    Raises:
+        UserError: no such system (the nearest name is suggested), an unknown key, or a value out of range.
+
+    Example:
+        >>> parse_options("emma", {"fusion": {"steps": 10}}).fusion.batch
+        8
+    """
+    get_system(name)
+    try:
+        return SYSTEMS[name].options.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        problem = {"extra_forbidden": "unknown key; remove it"}.get(first["type"], first["msg"])
+        raise UserError(f"{key}: {problem.removeprefix('Value error, ')}".removeprefix(": ")) from None

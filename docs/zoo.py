@@ -1,0 +1,265 @@
+"""Write docs/zoo.md: every fusion method's size, cost, agreement with its authors' code, and scores on real pairs.
+
+``python docs/zoo.py``; needs the real images, the imported weights and the recorded outputs. Fused images and contact
+sheets go to ``data/zoo``, which may be kept: only what is missing there is fused again.
+"""
+
+import argparse
+import json
+import platform
+import re
+import statistics
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import golden
+import torch
+import yaml
+from contact_sheet import contact_sheet
+
+from components import models
+from components.baselines import FusionMethod
+from components.config import FolderPairs, Params, overlay, resolve_path, validate
+from components.corpus import image_path
+from components.errors import UserError
+from components.files import write_atomic
+from components.manifest import TASKS, Pair, Quarantined
+from components.metrics import PAPER, get_metric
+from components.models.cost import COST_SIZE
+from components.recipes import configured
+from components.scores import score_image
+from components.sources.folders import check_pair, drop_duplicates, pair_folders
+from components.stages.base import Context
+from components.stages.fuse import fuse_corpus
+from components.stages.ingest import with_splits
+from components.tracking import StageRun
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE, FOLDER = ROOT / "docs/zoo.md", ROOT / "data/zoo"
+PAIRS = {"vif": 10, "mif": 12, "mfif": 6, "mef": 4}
+SHEET_PAIRS = 2
+
+INTRODUCTION = """# The zoo
+
+Made by `python docs/zoo.py` from the registry and measured values: do not edit. `sigforge methods NAME` says more of a
+method, `sigforge weights list` where published weights are had. SigFusion and the systems that stage `systems` trains
+have no published weights; how they score stands in the report of a run.
+
+Parameters are learned numbers. GFLOPs: 10^9 operations for two sources of 640x480 pixels, multiplications and additions
+apart, transforms and activations left out. ms: CPU time of one thread for the same, {machine}, torch {torch}.
+Golden: largest difference to the output of the authors' own code with the same weights on real images, in [0, 1]; "none
+recorded" where there is nothing to compare with. Classical methods have no such output; their tests compare them with
+their definitions.
+"""
+
+SCORES = """## {task}
+
+Means over {pairs} real pairs ({sets}), every {step} of the test split in order of their names. Best bold, second
+underlined. s: CPU seconds per pair; min: CPU minutes for all {total} pairs at that rate.
+"""
+
+HEADS = ("method", "paper", "kind", "parameters", "GFLOPs", "ms", "golden", "licence of the weights")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and write; exit code 2 if something is not there to be measured with."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--tasks", nargs="*", choices=TASKS, default=TASKS, help="measure these; the rest as it was")
+    parser.add_argument("--pairs", type=int, help="pairs per task")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    params = real_params()
+    try:
+        for task in options.tasks:
+            measure_task(task, params, options.pairs or PAIRS[task])
+        costs = remembered(FOLDER / "costs.json", partial(measure_costs, params))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    files = {task: FOLDER / task / "scores.json" for task in TASKS}
+    write_atomic(PAGE, render(costs, {task: json.loads(f.read_text()) for task, f in files.items() if f.exists()}))
+    return 0
+
+
+def real_params() -> Params:
+    """params.yaml with conf/real.yaml over it."""
+    base, changes = (yaml.safe_load((ROOT / name).read_text()) for name in ("params.yaml", "conf/real.yaml"))
+    return validate(overlay(base, changes))
+
+
+def methods_of(params: Params) -> dict[str, FusionMethod]:
+    """Every method of the configuration and its facts, in the registry's order; external ones last."""
+    tables = {task: getattr(params.fuse, task) for task in TASKS}
+    found = {name: configured(name, given, task) for task in TASKS for name, given in tables[task].items()}
+    return dict(sorted(found.items(), key=lambda item: (item[1].kind == "external", item[0])))
+
+
+# Measuring
+
+
+def remembered(path: Path, measure) -> dict:
+    """What ``measure`` gives, kept in a file."""
+    if not path.exists():
+        write_atomic(path, json.dumps(measure(), indent=1))
+    return json.loads(path.read_text())
+
+
+def measure_costs(params: Params) -> dict:
+    """Per method CPU milliseconds on one 640x480 pair, and the worst difference to recorded outputs."""
+    costs = {"machine": machine(), "torch": torch.__version__, "ms": {}, "golden": {}}
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(2, 1, 30, 40, generator=generator)
+    a, b = torch.nn.functional.interpolate(coarse, COST_SIZE, mode="bicubic").clamp(0, 1)[:, None]
+    for name, method in methods_of(params).items():
+        if method.kind != "external":
+            fuse = models.load(name).fuse
+            costs["ms"][name] = cpu_milliseconds(lambda fuse=fuse: fuse(a, b))
+            print(f"{name}: {costs['ms'][name]:.1f} ms", file=sys.stderr, flush=True)
+    for case in golden.CASES:
+        found, _ = golden.difference(case)
+        costs["golden"][case.method] = max(found, costs["golden"].get(case.method, 0))
+        print(f"{case.file}: {found:.1e}", file=sys.stderr, flush=True)
+    return costs
+
+
+def cpu_milliseconds(work) -> float:
+    """Of this process, by the clock that stands still while others run: median of three, of one where it is long."""
+    spent = []
+    while len(spent) < (1 if spent and spent[0] > 3000 else 3):
+        started = time.process_time()
+        work()
+        spent.append(1000 * (time.process_time() - started))
+    return statistics.median(spent)
+
+
+def machine() -> str:
+    """The processor's name."""
+    cpuinfo = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def measure_task(task: str, params: Params, count: int) -> None:
+    """Fuse a sample of the task's test pairs with all its methods, score it, draw the contact sheet."""
+    pairs, step, total = sample(task, params, count)
+    context, path = Context("fuse", task, params, StageRun()), FOLDER / task / "scores.json"
+    seconds = json.loads(path.read_text())["seconds"] if path.exists() else {}
+    facts = {"pairs": len(pairs), "step": step, "total": total, "sets": sorted({pair.source for pair in pairs})}
+    rows: dict[str, dict[str, float]] = {}
+    for name, options in getattr(params.fuse, task).items():
+        started = time.process_time()
+        new = fuse_corpus(FOLDER / task / name, name, options, pairs, context, lambda *a, **k: None)
+        if new:
+            seconds[name] = (time.process_time() - started) / len(new)
+        rows[name] = mean_scores(pairs, name, FOLDER / task / name)
+        write_atomic(path, json.dumps(facts | {"seconds": seconds, "methods": rows}, indent=1))
+        print(f"{task} {name}", file=sys.stderr, flush=True)
+    contact_sheet(pairs[:: -(-len(pairs) // SHEET_PAIRS)], FOLDER / task, rows).save(FOLDER / f"{task}.png")
+
+
+def mean_scores(pairs: Sequence[Pair], name: str, folder: Path) -> dict[str, float]:
+    """The paper's metrics of one method's images, as stage ``evaluate`` scores them."""
+    scored = [
+        row for pair in pairs for row in score_image((pair, name, image_path(folder, pair.pair_id)), metrics=PAPER)
+    ]
+    return {metric: statistics.fmean(row["value"] for row in scored if row["metric"] == metric) for metric in PAPER}
+
+
+def sample(task: str, params: Params, count: int) -> tuple[list[Pair], int, int]:
+    """At most ``count`` pairs of the test split that stage ``ingest`` would draw.
+
+    Returns:
+        The pairs, the step between them in the split, and how many pairs the task has in all.
+
+    Raises:
+        UserError: the folders of real images are not there.
+    """
+    config = getattr(params.ingest, task)
+    candidates = [candidate for source in config.sources for candidate in folder_pairs(task, source)]
+    checked = [found for found in map(check_pair, candidates) if not isinstance(found, Quarantined)]
+    shares = {"train": 1 - config.splits.val - config.splits.test, "val": config.splits.val, "test": config.splits.test}
+    drawn = with_splits(drop_duplicates(checked)[0], shares, params.seed, {})
+    test = sorted((pair for pair in drawn if pair.split == "test"), key=lambda pair: pair.pair_id)
+    step = max(1, len(test) // count)
+    return test[::step][:count], step, len(drawn)
+
+
+def folder_pairs(task: str, source: FolderPairs) -> list:
+    """The candidates of one configured pair of folders."""
+    a, b = resolve_path(source.a), resolve_path(source.b)
+    return pair_folders(a, b, task=task, subtask=source.subtask, source=source.name, licence=source.licence)[0]
+
+
+# Showing
+
+
+def render(costs: Mapping, tables: Mapping[str, Mapping]) -> str:
+    """The whole page."""
+    methods = methods_of(real_params())
+    head = INTRODUCTION.format(machine=costs["machine"], torch=costs["torch"])
+    parts = [head, table(HEADS, (facts(method, costs) for method in methods.values())), ""]
+    for task, found in tables.items():
+        text = found | {"step": ordinal(found["step"]), "sets": ", ".join(found["sets"])}
+        parts += [SCORES.format(task=task, **text), score_table(found["methods"], found["seconds"], found["total"]), ""]
+    return "\n".join(parts)
+
+
+def facts(method: FusionMethod, costs: Mapping) -> list[str]:
+    """A method's row of the first table."""
+    weights = getattr(method, "weights", {})
+    milliseconds = costs["ms"].get(method.name)
+    difference = costs["golden"].get(method.name)
+    return [
+        f"`{method.name}`",
+        f"{method.paper} {method.year or ''}".strip() or "–",
+        method.kind,
+        f"{method.parameters:,}" if method.parameters else "–",
+        f"{method.flops / 1e9:.1f}" if method.flops else "–",
+        "–" if milliseconds is None else f"{milliseconds:.3g}" if milliseconds < 1000 else f"{milliseconds:,.0f}",
+        f"{difference:.1e}" if difference is not None else "none recorded" if weights else "–",
+        ", ".join(sorted({each.licence for each in weights.values()})) or "–",
+    ]
+
+
+def score_table(rows: Mapping[str, Mapping[str, float]], seconds: Mapping[str, float], total: int) -> str:
+    """Methods by the paper's six metrics, and what each took."""
+    ranks = {}
+    for name in PAPER:
+        ranks[name] = sorted({row[name] for row in rows.values()}, reverse=get_metric(name).higher_is_better)
+    heads = ["method", *(f"{get_metric(name).symbol} {get_metric(name).arrow}" for name in PAPER), "s", "min"]
+    body = (
+        [f"`{method}`", *(marked(row[name], ranks[name]) for name in PAPER), *times(seconds.get(method), total)]
+        for method, row in sorted(rows.items())
+    )
+    return table(heads, body)
+
+
+def times(seconds: float | None, total: int) -> tuple[str, str]:
+    """Per pair in seconds, and for all pairs in minutes."""
+    if seconds is None:
+        return "–", "–"
+    return f"{seconds:.2f}", f"{seconds * total / 60:.1f}"
+
+
+def marked(value: float, ranked: Sequence[float]) -> str:
+    """Four digits, with the marks of first and second."""
+    text = f"{value:.4g}"
+    return f"**{text}**" if value == ranked[0] else f"<u>{text}</u>" if value == ranked[1] else text
+
+
+def ordinal(step: int) -> str:
+    """1 to 'one', 2 to 'second', 3 to '3rd' ..."""
+    return {1: "one", 2: "second", 3: "third"}.get(step, f"{step}th")
+
+
+def table(heads: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    lines = [heads, ["---"] * len(heads), *([cell.replace("|", r"\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
