@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import binomtest, norm
 
 from components.realism.two_sample import two_sample_auc, with_interval
-from components.synthesis import two_sample
+from components.realism import two_sample
 
 
 def normal(count, seed, shift=0.0, spread=1.0, features=6):
