@@ -1,7 +1,8 @@
 """Write docs/zoo.md: every fusion method's size, cost, agreement with its authors' code, and scores on real pairs.
 
-``python docs/zoo.py``; needs the real images, the imported weights and the recorded outputs. Fused images and contact
-sheets go to ``data/zoo``, which may be kept: only what is missing there is fused again.
+``python docs/zoo.py``; needs the real images, the imported weights and the recorded outputs. Fused images, contact
+sheets and measured values go to ``data/zoo``: only what is missing there is made again, and nothing but the page by
+``--tasks`` alone. Remove the folder to measure everything anew.
 """
 
 import argparse
@@ -58,7 +59,7 @@ their definitions.
 SCORES = """## {task}
 
 Means over {pairs} real pairs ({sets}), every {step} of the test split in order of their names. Best bold, second
-underlined. s: CPU seconds per pair; min: CPU minutes for all {total} pairs at that rate.
+underlined. s: CPU seconds per pair; min: CPU minutes for all {total} pairs at that rate; –: not measured.
 """
 
 HEADS = ("method", "paper", "kind", "parameters", "GFLOPs", "ms", "golden", "licence of the weights")
