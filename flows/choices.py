@@ -31,6 +31,8 @@ ROWS = (
     Row("scan: rows", "scan-rows", {"sigformer.scan": "rows"}),
     Row("carrier: false", "no-carrier", {"sigformer.carrier": False}),
     Row("embedding: patch", "patch", {"sigformer.embedding": "patch"}),
+    Row("share: 2", "share-2", {"sigformer.share": 2}),
+    Row("share: 4", "share-4", {"sigformer.share": 4}),
 )
 RECONSTRUCTION = ("psnr", "psnr_without_high", "psnr_without_low")
 

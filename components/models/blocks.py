@@ -31,11 +31,15 @@ class Attention(nn.Module):
     r"""MHSA with its residual, :math:`X' = \Psi(X) + X` (Eq. 8), on (B, C, h, w) maps of any size.
 
     Position comes from a depthwise 3x3 convolution, so nothing depends on resolution.
+
+    Args:
+        share: side of the squares of tokens that share a key and a value, their mean, as in the pyramid vision
+            transformer (Wang et al., ICCV 2021); 1 is plain attention. Its time falls with the square of this.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, share: int = 1) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.share = heads, share
         self.norm = ChannelNorm(width)
         self.position = nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False)
         self.qkv = nn.Linear(width, 3 * width, bias=False)
@@ -44,10 +48,21 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         size = x.shape[-2:]
         normed = self.norm(x)
-        tokens = (normed + self.position(normed)).flatten(2).transpose(1, 2)
-        q, k, v = self.qkv(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        maps = normed + self.position(normed)
+        q, k, v = self._shared(maps) if self.share > 1 else self._split(maps, self.qkv.weight, 3)
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return x + self.project(mixed).transpose(1, 2).unflatten(-1, size)
+
+    def _shared(self, maps: Tensor) -> tuple[Tensor, ...]:
+        width = maps.shape[1]
+        few = F.avg_pool2d(maps, self.share, ceil_mode=True, count_include_pad=False)
+        queries, others = self.qkv.weight.split([width, 2 * width])
+        return *self._split(maps, queries, 1), *self._split(few, others, 2)
+
+    def _split(self, maps: Tensor, weight: Tensor, count: int) -> tuple[Tensor, ...]:
+        """``count`` projections of all tokens, each (B, heads, tokens, width / heads)."""
+        projected = F.linear(maps.flatten(2).transpose(1, 2), weight)
+        return projected.unflatten(-1, (count, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
 
 
 class Convolution(nn.Module):

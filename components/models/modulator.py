@@ -17,9 +17,10 @@ Modulated = Literal["all", "none", "no_high", "no_low"]
 class LowModulator(nn.Module):
     """Pre-norm Transformer layers on the tokens of the low map (B, width, h, w), added to their input."""
 
-    def __init__(self, width: int, heads: int, layers: int = 2) -> None:
+    def __init__(self, width: int, heads: int, share: int = 1, layers: int = 2) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*(nn.Sequential(Attention(width, heads), Mlp(width)) for _ in range(layers)))
+        made = (nn.Sequential(Attention(width, heads, share), Mlp(width)) for _ in range(layers))
+        self.layers = nn.Sequential(*made)
         self.project = _zero(nn.Conv2d(width, width, 1, bias=False))
 
     def forward(self, low: Tensor) -> Tensor:
@@ -62,7 +63,7 @@ class SignalModulator(nn.Module):
     def __init__(self, config: SigFormerConfig, sm: Modulated = "all") -> None:
         super().__init__()
         low, high = sm in ("all", "no_high"), sm in ("all", "no_low")
-        made = {config.subbands[0]: LowModulator(config.width, config.heads)} if low else {}
+        made = {config.subbands[0]: LowModulator(config.width, config.heads, config.share)} if low else {}
         made |= {name: HighModulator(config.signals) for name in config.subbands[1:]} if high else {}
         self.modulators = nn.ModuleDict(made)
 

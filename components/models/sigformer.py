@@ -57,6 +57,7 @@ class SigFormerConfig(BaseModel):
     carrier: bool = Field(True, description="detail channels change sign from token to token before flattening")
     signal: Signal = Field("ewt", description="how signals split; dwt and none are the paper's ablations")
     backbone: Literal["transformer", "cnn"] = Field("transformer", description="cnn is the paper's ablation")
+    share: int = Field(1, ge=1, description="side of the squares of tokens that share a key and a value in attention")
 
     @model_validator(mode="after")
     def _divides(self) -> "SigFormerConfig":
@@ -299,4 +300,6 @@ def _slice(parts: Subbands, rows: slice) -> Subbands:
 
 
 def _backbone(config: SigFormerConfig) -> nn.Module:
-    return Attention(config.width, config.heads) if config.backbone == "transformer" else Convolution(config.width)
+    if config.backbone == "cnn":
+        return Convolution(config.width)
+    return Attention(config.width, config.heads, config.share)

@@ -43,7 +43,7 @@ def test_high_subbands_carry_the_detail(image):
 
 @torch.no_grad()
 @pytest.mark.parametrize("change", [{"signal": "dwt"}, {"signal": "none"}, {"backbone": "cnn"}, {"embedding": "patch"},
-                                    {"carrier": False}, {"scan": "rows"}, {"bands": 4}, {"pools": (1,)}, {"pools": (1, 1, 1)}])  # fmt: skip
+                                    {"carrier": False}, {"scan": "rows"}, {"bands": 4}, {"pools": (1,)}, {"pools": (1, 1, 1)}, {"share": 3}])  # fmt: skip
 def test_every_form_is_lossless_before_training(image, change):
     config = SigFormerConfig(**{"width": 16, "heads": 2} | change)
     assert float((SigFormer(config).eval()(image) - image).abs().max()) < 2e-5
