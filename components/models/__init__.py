@@ -105,7 +105,7 @@ def _learned() -> dict[str, "FusionMethod"]:
         equation="F = SigFormer^-1(W * [subbands of A, subbands of B])",
         notes="trained per task on synthetic pairs, then fine-tuned on real ones; size and cost by default parameters",
         parameters=222_386,
-        flops=179_761_276_416,
+        flops=24_181_335_552,
     )
     systems = {name: get_system(name) for name in list_systems()}
     return {sigfusion.name: sigfusion, **systems, **{name: get_published(name) for name in list_published()}}

@@ -52,12 +52,12 @@ class SigFormerConfig(BaseModel):
         "levels",
         description="who reads columns, not rows: every second submodule, that and every second channel, or nobody",
     )
-    skip: Literal["full", "pooled", "none"] = Field("none", description="what Eq. 11 adds to the low subband")
+    skip: Literal["full", "pooled", "none"] = Field("full", description="what Eq. 11 adds to the low subband")
     embedding: Literal["lapped", "patch"] = Field("lapped", description="windows that overlap by half, or patches")
     carrier: bool = Field(True, description="detail channels change sign from token to token before flattening")
     signal: Signal = Field("ewt", description="how signals split; dwt and none are the paper's ablations")
     backbone: Literal["transformer", "cnn"] = Field("transformer", description="cnn is the paper's ablation")
-    share: int = Field(1, ge=1, description="side of the squares of tokens that share a key and a value in attention")
+    share: int = Field(4, ge=1, description="side of the squares of tokens that share a key and a value in attention")
 
     @model_validator(mode="after")
     def _divides(self) -> "SigFormerConfig":
@@ -262,12 +262,15 @@ class SigFormer(nn.Module):
 
 
 def start_isometric(model: SigFormer) -> None:
-    """Start as a lossless chain: the embedding is an orthonormal basis, 1x1 convolutions select and give back its
-    coefficients, attention and MLPs add nothing yet.
+    """Start as a chain that loses next to nothing: the embedding is an orthonormal basis, 1x1 convolutions select and
+    give back its coefficients, attention and MLPs add nothing yet.
 
-    Without a skip and without pooling the subbands then carry the whole image before the first training step.
+    Without a skip and without pooling the subbands then carry the whole image, exactly. With Eq. 11's full skip every
+    reconstructor submodule adds the image it synthesises to the one that passes by, so the decomposers' way back starts
+    at zero and the output is halved once per submodule; only where two bands overlap is anything lost.
     """
     config = model.config
+    doubled = config.skip == "full"
     rows = lapped_basis(config.patch) if config.embedding == "lapped" else cosine_basis(config.patch)
     kept = min(config.patch**2, config.signals, config.width)
     functions = torch.from_numpy(square_basis(rows)[:kept]).float()
@@ -275,13 +278,14 @@ def start_isometric(model: SigFormer) -> None:
         model.embed.tokens.weight[:kept, 0] = functions
         model.to_image.pixels.weight.zero_()
         model.to_image.pixels.bias.zero_()
-        model.to_image.pixels.weight[:kept, 0] = functions
+        model.to_image.pixels.weight[:kept, 0] = functions / 2 ** (config.levels * doubled)
         for level in (*model.decomposer, *model.reconstructor):
             for branch in (level.attention.project, level.mlp.down, level.to_signals.mix, level.to_map.mix):
                 branch.weight.zero_()
             diagonal = range(kept)
             level.to_signals.mix.weight[diagonal, diagonal] = 1.0
-            level.to_map.mix.weight[diagonal, diagonal] = 1.0
+            if not (doubled and isinstance(level, DecomposerLevel)):
+                level.to_map.mix.weight[diagonal, diagonal] = 1.0
 
 
 def load_sigformer(path: Path, config: SigFormerConfig) -> SigFormer:

@@ -8,7 +8,7 @@ from components.models.weights import load_weights, save_weights
 from components.training.config import TrainConfig
 from components.training.loop import make_optimizer
 
-CONFIG = SigFormerConfig(width=16, heads=2)
+CONFIG = SigFormerConfig(width=16, heads=2, skip="none")  # lossless from the start
 
 
 @pytest.fixture

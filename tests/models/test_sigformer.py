@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from components.losses.fusion import sobel_magnitude
 from components.models.sigformer import SigFormer, SigFormerConfig
 
-SMALL = SigFormerConfig(width=16, heads=2)
+SMALL = SigFormerConfig(width=16, heads=2, skip="none")
 
 
 @pytest.fixture
@@ -42,10 +42,24 @@ def test_high_subbands_carry_the_detail(image):
 
 
 @torch.no_grad()
+def test_with_the_full_skip_little_is_lost_before_training_and_both_parts_carry():
+    photo = torch.from_numpy(skimage.data.camera()[100:228, 100:228] / 255).float()[None, None]
+    model = SigFormer(SigFormerConfig(width=16, heads=2)).eval()
+    parts = model.decompose(photo)
+    silent = replace(parts, high=tuple(torch.zeros_like(high) for high in parts.high))
+    errors = [
+        float((model.reconstruct(kept) - photo).pow(2).mean())
+        for kept in (parts, silent, replace(parts, low=torch.zeros_like(parts.low)))
+    ]
+    assert errors[0] < 5e-3, "23 dB"
+    assert min(errors[1:]) > 3 * errors[0]
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("change", [{"signal": "dwt"}, {"signal": "none"}, {"backbone": "cnn"}, {"embedding": "patch"},
                                     {"carrier": False}, {"scan": "rows"}, {"bands": 4}, {"pools": (1,)}, {"pools": (1, 1, 1)}, {"share": 3}])  # fmt: skip
 def test_every_form_is_lossless_before_training(image, change):
-    config = SigFormerConfig(**{"width": 16, "heads": 2} | change)
+    config = SigFormerConfig(**{"width": 16, "heads": 2, "skip": "none"} | change)
     assert float((SigFormer(config).eval()(image) - image).abs().max()) < 2e-5
     changed = trained_looking(config)(image)
     assert changed.shape == image.shape and float((changed - image).abs().max()) > 0.01
@@ -124,7 +138,7 @@ def test_map_replaces_by_name(image):
 @torch.no_grad()
 def test_low_means_smooth():
     photo = torch.from_numpy(skimage.data.camera()[64:320:2, 100:356:2].astype("float32") / 255)[None, None]
-    model = SigFormer(SigFormerConfig()).eval()
+    model = SigFormer(SigFormerConfig(skip="none")).eval()
     parts = model.decompose(photo)
     low = model.reconstruct(replace(parts, high=tuple(torch.zeros_like(h) for h in parts.high)))
     detail = model.reconstruct(replace(parts, low=torch.zeros_like(parts.low)))

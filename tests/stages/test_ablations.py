@@ -48,9 +48,8 @@ def started_afresh(project, stages, capsys):
     for stage in stages:
         project.call(stage)
     said = capsys.readouterr().err
-    return [
-        stage for stage in stages if f"data/{stage}{'' if stage == 'pretrain' else '/vif'}: made with other" in said
-    ]
+    folders = {"pretrain": "pretrain", "evaluate": "evaluate/vif/sigfusion"}
+    return [stage for stage in stages if f"data/{folders.get(stage, f'{stage}/vif')}: made with other" in said]
 
 
 @pytest.mark.parametrize(
