@@ -136,11 +136,11 @@ def test_switching_back_and_forth(project):
 
 
 def test_own_edits_are_not_lost(project):
-    project.write_text(project.read_text().replace("steps: 100", "steps: 101"))
+    project.write_text(project.read_text().replace("steps: 150", "steps: 151"))
     with pytest.raises(UserError, match="edits of your own; commit them first, or pass --force"):
         use("real")
     use("real", force=True)
-    assert load_params(project).pretrain.steps == 100
+    assert load_params(project).pretrain.steps == 150
 
 
 def test_unknown_configuration_lists_the_others(project):

@@ -46,7 +46,12 @@ pq.write_table(pa.table({name: list(column) for name, column in zip(names, zip(*
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    files = {"dvc.yaml": GRAPH, "stage.py": STAGE, ".gitignore": "/.sigforge/\n/data/\n"}
+    files = {
+        "dvc.yaml": GRAPH,
+        "stage.py": STAGE,
+        ".gitignore": "/.sigforge/\n/data/\n",
+        "components/sources/scenes": "",
+    }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
