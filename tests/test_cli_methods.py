@@ -27,7 +27,7 @@ def test_the_table_tells_size_cost_and_terms():
     assert row("gff")[1:7] == ["vif mif mfif mef", "2 or more", "classical", "", "", ""]
     assert row("gifnet")[1:7] == ["vif mif mfif mef", "2", "learned", "743,032", "482.6", "missing; none stated"]
     assert row("mufusion")[6] == "missing; MIT"
-    assert row("sigfusion")[3:7] == ["learned", "222,386", "179.8", "trained here"]
+    assert row("sigfusion")[3:7] == ["learned", "222,386", "24.2", "trained here"]
 
 
 def test_the_table_tells_what_is_imported():

@@ -13,7 +13,11 @@ from prefect.states import Failed
 
 from flows.target import TargetBusy, TargetFailed, cause, is_busy, reproduce
 
-RUN = "import sys; from flows.target import reproduce; reproduce(sys.argv[1], print)"
+# What a shell starts in the background ignores SIGINT, and so would its children.
+RUN = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from flows.target import reproduce; reproduce(sys.argv[1], print)"
+)
 
 
 def start(target):

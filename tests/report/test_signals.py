@@ -7,7 +7,7 @@ from components.models.plgn import Plgn
 from components.models.sigformer import SigFormer, SigFormerConfig
 from components.report.signals import FLOOR, measure, wasserstein
 
-CONFIG = SigFormerConfig(width=8, heads=2, signals=4, pools=(1, 1))
+CONFIG = SigFormerConfig(width=8, heads=2, signals=4, pools=(1, 1), skip="none")
 
 
 def make_plgn(config=CONFIG) -> Plgn:

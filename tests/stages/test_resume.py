@@ -110,7 +110,7 @@ def test_a_finished_stage_is_not_done_again(project, capsys, steps, stage):
 @pytest.mark.parametrize(
     ("stage", "key", "value"),
     [
-        ("pretrain", "pretrain.lr", 1e-3),
+        ("pretrain", "pretrain.lr", 2e-3),
         ("plgn", "plgn.steps", 4),
         ("synth", "synth.image_format", "png"),
         ("finetune", "seed", 7),
@@ -129,7 +129,7 @@ def test_a_changed_parameter_starts_afresh_and_says_so(project, finished, capsys
 
 
 def test_a_changed_input_starts_afresh(project, capsys):
-    project.set("pretrain.lr", 1e-3)
+    project.set("pretrain.lr", 2e-3)
     project.call("pretrain")
     capsys.readouterr()
     project.call("plgn")
