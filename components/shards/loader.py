@@ -1,7 +1,9 @@
 """Batches of pairs from shards, with an epoch that can be left and taken up again at the next batch."""
 
+import os
 from collections.abc import Iterator
 from itertools import islice
+from multiprocessing.util import Finalize
 from typing import NamedTuple
 
 import torch
@@ -62,7 +64,8 @@ class ShardLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         turns = _Turns(self.dataset, self._turns, max(self._batches()), batch=self.batch, drop_last=self.drop_last)
-        for result in DataLoader(turns, batch_size=None, num_workers=self.workers, pin_memory=self.pin_memory):
+        options = {"num_workers": self.workers, "worker_init_fn": _end_alone, "pin_memory": self.pin_memory}
+        for result in DataLoader(turns, batch_size=None, **options):
             if isinstance(result, UserError):
                 raise result
             self._turns += 1
@@ -98,6 +101,14 @@ class ShardLoader:
         data = self.dataset
         shards = [(shard.path.tar.name, shard.samples, shard.parquet_sha256) for shard in data.shards]
         return hash_of([shards, data.seed, data.buffer, data.world, self.batch, self.workers, self.drop_last])
+
+
+def _end_alone(worker: int) -> None:
+    """Let a worker end, after its queues, without the exit hooks it got from its parent by the fork.
+
+    Those of Prefect fail there, the worker's exit code is 1, and the parent takes a finished worker for a dead one.
+    """
+    Finalize(None, os._exit, args=(0,), exitpriority=-1000)
 
 
 class _Turns(IterableDataset):

@@ -1,8 +1,10 @@
 """Streaming: every pair once, in an order that seed, epoch, world and workers decide, and nothing unchecked."""
 
 import itertools
+import multiprocessing
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -230,6 +232,17 @@ def test_nothing_but_images_and_json_is_decoded(tmp_path):
     write_shard(ShardPath.of(tmp_path, "vif", "train", 0), [bad], {})
     with pytest.raises(UserError, match=r"vif-train-000000.tar:000000000.a: is no image file"):
         list(ShardDataset(tmp_path))
+
+
+def test_workers_end_well_whatever_hooks_the_parent_has(folder, monkeypatch):
+    """Prefect's exit hooks fail in a process that was forked."""
+    hooks = [*threading._threading_atexits, lambda: 1 / 0]
+    monkeypatch.setattr(threading, "_threading_atexits", hooks)
+    loader = iter(ShardLoader(ShardDataset(folder), batch=4, workers=2))
+    next(loader)
+    workers = multiprocessing.active_children()
+    assert len(list(loader)) > 0
+    assert [worker.exitcode for worker in workers] == [0, 0]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
