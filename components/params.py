@@ -209,7 +209,9 @@ class Evaluate(Section):
 class Realism(Section):
     """How synthetic images are compared with real ones."""
 
-    images: int = Field(200, ge=6, description="at most so many of every set: real images, photographs, synthetic images")
+    images: int = Field(
+        200, ge=6, description="at most so many of every set: real images, photographs, synthetic images"
+    )
     side: int = Field(128, ge=32, description="crops that are measured, pixels; smaller where an image is")
 
 

@@ -81,7 +81,9 @@ def _dask(address: str, workers: int) -> Iterator[tuple[Executor, int]]:
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise UserError("a cluster needs Dask: pip install 'sigforge[dask]', or leave --cluster out") from error
-    local = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) if address == "local" else None
+    local = (
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) if address == "local" else None
+    )
     try:
         with local or nullcontext(), Client(local or address, timeout=CONNECT_SECONDS) as client:
             yield client.get_executor(), sum(client.nthreads().values())

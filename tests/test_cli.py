@@ -25,7 +25,9 @@ from components.models.plgn import Plgn
 from components.models.sigformer import SigFormer, SigFormerConfig
 from components.models.weights import model_fingerprint, save_weights
 from components.synthesis.channels import task_channels
-from components.synthesis.shards import Recipe, make_shard, plan
+from components.synthesis.plan import plan
+from components.synthesis.samples import Recipe
+from components.synthesis.shards import make_shard
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = ("methods", "fuse", "score", "synth", "realism", "verify", "doctor")

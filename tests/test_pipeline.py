@@ -115,9 +115,7 @@ def test_stages_are_listed_with_what_they_do(clone):
 
 def test_the_graph_reads_like_the_pipeline(graph):
     for task in TASKS:
-        assert graph[f"ingest@{task}"] == {f"{stage}@{task}" for stage in PER_TASK if stage != "pretext"} | {
-            "report"
-        }
+        assert graph[f"ingest@{task}"] == {f"{stage}@{task}" for stage in PER_TASK if stage != "pretext"} | {"report"}
         for stage, after in zip(IN_TURN, IN_TURN[1:]):
             assert f"{after}@{task}" in graph[f"{stage}@{task}"]
         assert graph[f"systems@{task}"] == {f"evaluate@{task}"}

@@ -17,8 +17,9 @@ from components.sources.folders import check_photo, drop_duplicates, photo_folde
 from components.storage import Place, check_reachable
 from components.synthesis.estimate import estimate
 from components.synthesis.gates import refused_photos
+from components.synthesis.plan import Plan, plan
 from components.synthesis.samples import Recipe, sized_for
-from components.synthesis.shards import Plan, Report, beyond, plan
+from components.synthesis.shards import Report, beyond
 from components.synthesis.summary import run_plan
 from components.synthesis.synthesizer import trained_subtasks
 

@@ -16,7 +16,6 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from components.colour import luma
 from components.errors import UserError
-from components.files import sha256_bytes
 from components.images import decode_bytes, to_uint8
 from components.seeds import rng_of
 from components.shards.layout import ShardPath, shards_in
@@ -177,9 +176,9 @@ def _stream(shards: list[Finished], *, skipped: set[int]) -> Iterator[tuple[int,
 
 
 def _checked_rows(shard: Finished) -> list[dict]:
-    rows = [row for row in read_rows(shard.path) if row["status"] == "ok"]
-    if len(rows) != shard.samples or sha256_bytes(shard.path.table.read_bytes()) != shard.parquet_sha256:
-        raise UserError(f"{shard.path.table}: is not what the done-marker promises: make this shard again")
+    rows = [row for row in read_rows(shard.path, sha256=shard.parquet_sha256) if row["status"] == "ok"]
+    if len(rows) != shard.samples:
+        raise UserError(f"{shard.path.done}: promises {shard.samples} samples of {len(rows)}: make this shard again")
     return rows
 
 

@@ -50,18 +50,21 @@ class ShardPairs:
         return self.entries[index][1]
 
 
-def read_rows(shard: ShardPath) -> Sequence[dict]:
+def read_rows(shard: ShardPath, *, sha256: str | None = None) -> Sequence[dict]:
     """The rows of a shard's table, failures included.
 
     Raises:
-        UserError: the table is missing, damaged, or of another version.
+        UserError: the table is missing, damaged, of another version, or has another ``sha256`` than is given.
     """
     try:
-        table = pq.read_table(io.BytesIO(shard.table.read_bytes()))
+        data = shard.table.read_bytes()
+        table = pq.read_table(io.BytesIO(data))
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{shard.table}: missing, cut or altered: make this shard again") from error
     if not table.schema.equals(SAMPLES):
         raise UserError(f"{shard.table}: has the columns of another version: make this shard again")
+    if sha256 and sha256_bytes(data) != sha256:
+        raise UserError(f"{shard.table}: is not what the done-marker promises: make this shard again")
     return table.to_pylist()
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,13 +44,12 @@ def verify(folder: Place) -> list[str]:
     shards = [shard for shard in shards_in(folder) if SHARD_NAME.fullmatch(shard.tar.stem)]
     if not shards:
         return [f"{folder}: no finished shard"]
-    problems = _strays(folder, shards) + _gaps(folder, shards) + _mixed(shards)
-    return problems + [problem for shard in shards for problem in verify_shard(shard)]
+    markers = {shard: _promised(shard) for shard in shards}
+    problems = _strays(folder, shards) + _gaps(folder, shards) + _mixed(markers)
+    return problems + [problem for shard, promised in markers.items() for problem in _verify_shard(shard, promised)]
 
 
-def verify_shard(shard: ShardPath) -> list[str]:
-    """Problems of one shard."""
-    promised = _promised(shard)
+def _verify_shard(shard: ShardPath, promised: Promised | None) -> list[str]:
     if promised is None:
         return [f"{shard.done}: damaged done-marker"]
     if promised.shard != shard.tar.name:
@@ -112,12 +111,12 @@ def _gaps(folder: Place, shards: Sequence[ShardPath]) -> list[str]:
     return [f"{folder}/{name}-{number:06d}.tar: missing from the series" for name, number in gaps]
 
 
-def _mixed(shards: Sequence[ShardPath]) -> list[str]:
+def _mixed(markers: Mapping[ShardPath, Promised | None]) -> list[str]:
     """Shards of a series are made with the same options from the same photographs."""
     first: dict[str, tuple[ShardPath, str]] = {}
     problems = []
-    for shard in shards:
-        if promised := _promised(shard):
+    for shard, promised in markers.items():
+        if promised:
             series, key = SHARD_NAME.fullmatch(shard.tar.stem)[1], canonical_json(promised.key)
             other, others_key = first.setdefault(series, (shard, key))
             if key != others_key:

@@ -12,8 +12,9 @@ from components.runner import run_units
 from components.stages.base import Context, key_of, main, open_folder
 from components.stages.trained import MODEL
 from components.synthesis.gates import hash_of_image, refused_photos
+from components.synthesis.plan import Plan, plan
 from components.synthesis.samples import Recipe, sized_for
-from components.synthesis.shards import Plan, Report, beyond, plan
+from components.synthesis.shards import Report, beyond
 from components.synthesis.summary import reasons_of, run_plan
 
 MANY = 200

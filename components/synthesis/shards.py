@@ -9,21 +9,8 @@ from components.shards.reader import read_samples
 from components.shards.verify import SHARD_NAME
 from components.shards.writer import finished, write_shard
 from components.storage import Place, remove_leftovers
-from components.synthesis.plan import SPLIT, Plan, Shard, plan, shard_path
+from components.synthesis.plan import SPLIT, Plan, Shard, shard_path
 from components.synthesis.samples import Recipe, samples
-
-__all__ = [
-    "SPLIT",
-    "Plan",
-    "Recipe",
-    "Shard",
-    "beyond",
-    "done_markers",
-    "make_shard",
-    "make_shards",
-    "plan",
-    "shard_path",
-]
 
 Report = dict[str, object]
 
@@ -58,15 +45,20 @@ def make_shards(
         The done-markers, in the order of the plan.
     """
     remove_leftovers(folder)
-    done = dict(enumerate(done_markers(shards, recipe.task, folder, key)))
-    pending = [index for index, report in done.items() if _is_pending(report, retry_failed)]
-    for index in done.keys() - set(pending):
-        on_found(done[index])
+    names = [shard_path(index, folder=folder, task=recipe.task).tar.name for index in range(len(shards))]
+    done = dict(zip(names, done_markers(shards, recipe.task, folder, key), strict=True))
+    pending = []
+    for index, report in enumerate(done.values()):
+        if _is_pending(report, retry_failed):
+            pending.append(index)
+        else:
+            on_found(report)
     work = partial(make_shard, recipe=recipe, folder=folder, key=key)
     units = (shards[index] for index in pending)
     for report in run_units(work, units, workers=1 if recipe.device == "cuda" else workers, cluster=cluster):
+        done[report["shard"]] = report
         on_shard(report)
-    return list(done_markers(shards, recipe.task, folder, key))
+    return list(done.values())
 
 
 def make_shard(shard: Shard, *, recipe: Recipe, folder: Place, key: dict[str, object]) -> Report:

@@ -36,7 +36,9 @@ def signal_index(pairs: Sequence[Pair], corpora: dict[str, set[str]], subbands: 
                 rows += [(pair.pair_id, model, modality, subband) for subband in subbands]
     expected = 2 * len(pairs) * len(corpora) * len(subbands)
     if len(rows) != expected or len(set(rows)) != expected:
-        raise UserError(f"signal index: {len(set(rows))} distinct rows, not 2 x M x N x Z = {expected}; pair ids repeat")
+        raise UserError(
+            f"signal index: {len(set(rows))} distinct rows, not 2 x M x N x Z = {expected}; pair ids repeat"
+        )
     columns = zip(*rows, strict=True) if rows else ((),) * 4
     return pa.table(dict(zip(SCHEMA.names, map(list, columns), strict=True)), schema=SCHEMA)
 

@@ -12,18 +12,19 @@ from components.synthesis.shards import Report, make_shards
 def run_plan(label: str, shards: Plan, **options: object) -> tuple[list[Report], str]:
     """:func:`components.synthesis.shards.make_shards` with progress on stderr; its done-markers and a summary table."""
     made: list[Report] = []
-    kept_failures = 0
+    failures = 0
     started = time.monotonic()
     with progress(label, shards.samples) as bar:
 
         def found(report: Report) -> None:
-            nonlocal kept_failures
-            kept_failures += report["failures"]
+            nonlocal failures
+            failures += report["failures"]
             bar.find(report["samples"] + report["failures"])
 
         def finished(report: Report) -> None:
+            nonlocal failures
             made.append(report)
-            failures = kept_failures + sum(shard["failures"] for shard in made)
+            failures += report["failures"]
             bar.advance(report["samples"] + report["failures"], note=f"{failures} failed")
 
         reports = make_shards(shards, **options, on_found=found, on_shard=finished)

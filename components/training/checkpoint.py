@@ -35,7 +35,7 @@ class Checkpoint:
             return 0, []
         with safe_open(str(self.path), framework="pt") as file:
             metadata = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
         own = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
         self.model.load_state_dict(own, strict=False)
         self._restore_optimizer({name: value for name, value in tensors.items() if name.startswith("optimizer.")})

@@ -39,9 +39,7 @@ class EquivariantBatches(Dataset):
         UserError: the crops have another side.
     """
 
-    def __init__(
-        self, crops: CropBatches, *, shifts: int = SHIFTS, degrees: Sequence[float] = QUARTER_TURNS
-    ) -> None:
+    def __init__(self, crops: CropBatches, *, shifts: int = SHIFTS, degrees: Sequence[float] = QUARTER_TURNS) -> None:
         check_crop(crops.crop)
         self.crops, self.shifts, self.degrees = crops, shifts, degrees
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, norm
 
-from components.realism.two_sample import two_sample_auc, with_interval
 from components.realism import two_sample
+from components.realism.two_sample import two_sample_auc, with_interval
 
 
 def normal(count, seed, shift=0.0, spread=1.0, features=6):

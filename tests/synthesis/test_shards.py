@@ -26,8 +26,9 @@ from components.synthesis import samples as factory
 from components.synthesis.channels import task_channels
 from components.synthesis.estimate import estimate
 from components.synthesis.gates import Gates
-from components.synthesis.plan import Planned
-from components.synthesis.shards import Recipe, beyond, make_shards, plan, shard_path
+from components.synthesis.plan import Planned, plan, shard_path
+from components.synthesis.samples import Recipe
+from components.synthesis.shards import beyond, make_shards
 
 KEY = {"parameters": "1"}
 COUNT, SIZE = 9, 64

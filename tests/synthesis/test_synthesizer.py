@@ -15,7 +15,10 @@ PHOTO = skimage.data.chelsea()[:96, 100:196].astype(np.float32) / 255
 
 def synthesizer(task, *, trained=False, **options):
     torch.manual_seed(0)
-    plgn = Plgn(SigFormer(SigFormerConfig(width=16, heads=2, skip="none")), tuple(channel.name for channel in task_channels(task)))
+    plgn = Plgn(
+        SigFormer(SigFormerConfig(width=16, heads=2, skip="none")),
+        tuple(channel.name for channel in task_channels(task)),
+    )
     if trained:
         with torch.no_grad():
             for parameter in plgn.modulators.parameters():

@@ -34,7 +34,9 @@ def planes(count, seed=0):
 
 def crops(count=2, **options):
     pair = planes(count)
-    return CropBatches(lambda index: pair, 1, **{"batch": 2, "crop": 32, "turns": False, "names": (0, "emma")} | options)
+    return CropBatches(
+        lambda index: pair, 1, **{"batch": 2, "crop": 32, "turns": False, "names": (0, "emma")} | options
+    )
 
 
 @pytest.fixture

@@ -36,7 +36,9 @@ def test_a_few_steps_lower_the_loss(task, sources):
 def test_exposure_target_is_for_mef_only(sources):
     net = FusionNet(SigFormer(CONFIG))
     with torch.no_grad():
-        plain, exposed = (fusion_losses(net, "mef", target)((sources, None))["max"] for target in ("max", "well_exposed"))
+        plain, exposed = (
+            fusion_losses(net, "mef", target)((sources, None))["max"] for target in ("max", "well_exposed")
+        )
         vif = fusion_losses(net, "vif", "well_exposed")((sources, None))["max"]
     assert not torch.isclose(plain, exposed) and torch.isclose(vif, plain)
 
