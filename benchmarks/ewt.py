@@ -8,8 +8,6 @@ ewtpy has no inverse, so its row is analysis alone.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 import time
@@ -21,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from components.device import machine
 from components.signal.ewt import ewt, iewt
 
 SIGNALS, LENGTH, BANDS, SUBSET = 1000, 1024, 3, 60
@@ -102,14 +101,6 @@ def table(seconds: dict[str, float], threads: int) -> str:
         against = f"{peer / value:.0f} x as long" if peer else ""
         lines.append(f"| {name} | {1000 * value:.1f} | {against} | 1/{value / bare:.1f} |")
     return "\n".join(lines)
-
-
-def machine() -> str:
-    """Name of the processor, as far as the system tells."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]}, {os.cpu_count()} cores" if names else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

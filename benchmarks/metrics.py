@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import io
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -26,6 +25,7 @@ import skimage.data
 import torch
 
 from components.cli.score import score_inputs
+from components.device import machine
 from components.images import write_image
 from components.metrics import PAPER, get_metric, list_metrics, score
 
@@ -131,14 +131,6 @@ def seconds(call: Callable[[], object]) -> tuple[float, float]:
     call()
     wall, after = time.perf_counter() - start, os.times()
     return wall, sum(after[:4]) - sum(before[:4])
-
-
-def machine() -> str:
-    """Name of the processor, as far as the system tells."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

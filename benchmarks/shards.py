@@ -13,7 +13,6 @@ ratios from within a round.
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -27,6 +26,7 @@ import torch
 import webdataset as wds
 from skimage import data
 
+from components.device import machine
 from components.images import decode_bytes, encode_webp
 from components.shards.layout import ShardPath, key_name
 from components.shards.read import ShardDataset
@@ -188,14 +188,6 @@ def table(title: str, taken: dict[str, list[tuple[float, float]]], size: int, ou
             shares = [f"{100 * statistics.median(values):.0f} %" for values in zip(*ratios, strict=True)]
         rows.append(f"| {name} | {clock:.2f} | {busy:.2f} | {size / 1e6 / clock:.0f} | {shares[0]} | {shares[1]} |")
     return "\n".join(rows)
-
-
-def machine() -> str:
-    """The processor's name and how many cores this process may use."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {len(os.sched_getaffinity(0))} cores"
 
 
 if __name__ == "__main__":

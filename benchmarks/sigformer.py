@@ -5,7 +5,6 @@ their shares add up to the whole.
 """
 
 import argparse
-import platform
 import subprocess
 import sys
 import time
@@ -15,9 +14,10 @@ from pathlib import Path
 
 import torch
 
+from components.device import machine
 from components.models import sigformer
-from components.models.blocks import Attention, Embedding, Mlp, PatchesToImage, ToMap, ToSignals
-from components.models.sigformer import DecomposerLevel, SigFormer, SigFormerConfig
+from components.models.sigfusion.blocks import Attention, Embedding, Mlp, PatchesToImage, ToMap, ToSignals
+from components.models.sigfusion.sigformer import DecomposerLevel, SigFormer, SigFormerConfig
 
 PARTS = {
     Attention: "attention",
@@ -118,13 +118,6 @@ def peak_memory(side: int) -> float:
     # Not ru_maxrss: it begins with what the process that started this one had reached.
     status = Path("/proc/self/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1e3
-
-
-def machine() -> str:
-    """Processor and system."""
-    with open("/proc/cpuinfo") as file:
-        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {len(names)} cores, {platform.system()}"
 
 
 def _measure(command: list[str]) -> float:

@@ -5,7 +5,6 @@ and 10 n samples. ``--plan 1000000`` measures instead what planning and resuming
 """
 
 import argparse
-import platform
 import resource
 import subprocess
 import sys
@@ -22,10 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from components.device import machine
 from components.images import encode_webp, read_image, to_uint8
 from components.manifest import PHOTOS, Photo, fingerprint_of, read_photo_table
-from components.models.plgn import KIND, Plgn
-from components.models.sigformer import SigFormer, SigFormerConfig
+from components.models.sigfusion.plgn import KIND, Plgn
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
 from components.models.weights import save_weights
 from components.shards.writer import Sample, write_shard
 from components.sources.demo import photographs
@@ -90,7 +90,7 @@ def throughput(folder: Path, recipe: Recipe, photos: list[Photo], pairs: int) ->
         rows.append(f"| {name} | {1e3 * wall / len(repeated):.1f} | {1e3 * cpu / len(repeated):.1f} |")
     ratio = times["network alone"] / times["whole shard"]
     rows.append(f"\nRatio {ratio:.1%}; {len(repeated) / times['whole shard']:.2f} pairs/s")
-    head = f"{machine()}, {recipe.device}, {recipe.task} {recipe.size} x {recipe.size}, batches of {recipe.batch}"
+    head = f"{machine()}, torch {torch.__version__}, {recipe.device}, {recipe.task} {recipe.size} x {recipe.size}, batches of {recipe.batch}"
     return "\n".join([head, "", "| a pair | ms | CPU ms |", "|---|---:|---:|", *rows])
 
 
@@ -169,7 +169,9 @@ def planning(folder: Path, count: int) -> str:
     rows.append(f"| **all** | **{sum(spent.values()):.2f}** |")
     told = f"{count:,} photographs, {len(refused):,} refused, {len(shards):,} shards"
     peaks = f"Peak {peak():.0f} MB, of which {before:.0f} MB before the first step."
-    return "\n".join([f"{machine()}: {told}", "", "| step | CPU s |", "|---|---:|", *rows, "", peaks])
+    return "\n".join(
+        [f"{machine()}, torch {torch.__version__}: {told}", "", "| step | CPU s |", "|---|---:|", *rows, "", peaks]
+    )
 
 
 WRITER = f"""
@@ -251,13 +253,6 @@ def stopwatch(spent: dict[str, float]) -> Callable[[str], object]:
 def peak() -> float:
     """Peak resident memory of this process, MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-
-
-def machine() -> str:
-    """Processor, cores and torch."""
-    with open("/proc/cpuinfo") as file:
-        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {len(names)} cores, torch {torch.__version__}"
 
 
 if __name__ == "__main__":

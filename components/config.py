@@ -18,32 +18,7 @@ from ruamel.yaml import YAML
 
 from components.errors import UserError
 from components.files import write_atomic
-from components.params import (
-    DemoSource,
-    FolderPairs,
-    FolderPhotos,
-    IngestPairs,
-    IngestPhotos,
-    MirflickrPhotos,
-    Params,
-)
-
-__all__ = [
-    "DemoSource",
-    "FolderPairs",
-    "FolderPhotos",
-    "IngestPairs",
-    "IngestPhotos",
-    "MirflickrPhotos",
-    "Params",
-    "check_sources",
-    "leaves",
-    "load_params",
-    "overlay",
-    "resolve_path",
-    "use",
-    "validate",
-]
+from components.params import Params
 
 PARAMS = Path("params.yaml")
 REALDATA = "SIGFORGE_REALDATA"

@@ -1,6 +1,9 @@
 """Where models run."""
 
+import os
+import platform
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -29,3 +32,12 @@ def pick_device(device: str = "auto", precision: str = "auto") -> Device:
         raise UserError("params.yaml: key 'compute.device': cuda asked for, but torch sees no GPU; use auto or cpu")
     kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     return Device(torch.device(kind), bf16=precision == "bf16" or (precision == "auto" and kind == "cuda"))
+
+
+def machine() -> str:
+    """The processor's name, as far as the system tells, and how many cores this process may use."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {cores} cores"

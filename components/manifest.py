@@ -117,6 +117,16 @@ def modalities(task: str, subtask: str | None = None) -> tuple[str, str]:
     return subtasks[subtask]
 
 
+def all_modalities(task: str) -> tuple[str, ...]:
+    """The modalities of all sub-tasks, each once.
+
+    Example:
+        >>> all_modalities("mif")
+        ('ct', 'mri', 'pet', 'spect')
+    """
+    return tuple(dict.fromkeys(name for names in MODALITIES[task].values() for name in names))
+
+
 def write_table(records: Iterable[object], path: str | Path, schema: pa.Schema) -> None:
     """Write dataclass records as Parquet, sorted, atomically; the same records give the same bytes.
 

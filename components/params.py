@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from components.errors import UserError
-from components.models.modulator import Modulated
-from components.models.sigformer import SigFormerConfig
+from components.models.sigfusion.modulator import Modulated
+from components.models.sigfusion.sigformer import SigFormerConfig
 from components.synthesis.gates import Gates
 from components.training.config import TrainConfig
 
@@ -129,7 +129,7 @@ class Systems(Section):
 
     @model_validator(mode="after")
     def _known_systems(self) -> "Systems":
-        from components.training.systems import parse_options
+        from components.systems.registry import parse_options
 
         for task in ("vif", "mif", "mfif", "mef"):
             for name, options in getattr(self, task).items():

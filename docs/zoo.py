@@ -7,8 +7,6 @@ sheets and measured values go to ``data/zoo``: only what is missing there is mad
 
 import argparse
 import json
-import platform
-import re
 import statistics
 import sys
 import time
@@ -23,13 +21,15 @@ from contact_sheet import contact_sheet
 
 from components import models
 from components.baselines import FusionMethod
-from components.config import FolderPairs, Params, overlay, resolve_path, validate
+from components.config import overlay, resolve_path, validate
 from components.corpus import image_path
+from components.device import machine
 from components.errors import UserError
 from components.files import write_atomic
 from components.manifest import TASKS, Pair, Quarantined
 from components.metrics import PAPER, get_metric
 from components.models.cost import COST_SIZE
+from components.params import FolderPairs, Params
 from components.recipes import configured
 from components.scores import score_image
 from components.sources.folders import check_pair, drop_duplicates, pair_folders
@@ -134,13 +134,6 @@ def cpu_milliseconds(work) -> float:
         work()
         spent.append(1000 * (time.process_time() - started))
     return statistics.median(spent)
-
-
-def machine() -> str:
-    """The processor's name."""
-    cpuinfo = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else None
-    return found[1].strip() if found else platform.processor() or platform.machine()
 
 
 def measure_task(task: str, params: Params, count: int) -> None:

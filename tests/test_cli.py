@@ -18,11 +18,11 @@ from components.images import read_image, to_uint8, write_image
 from components.manifest import TASKS, Photo, read_quarantine
 from components.models import get_method as get_any
 from components.models import list_methods, load
-from components.models.fusion import KIND as FUSION
-from components.models.fusion import FusionNet
-from components.models.plgn import KIND as PLGN
-from components.models.plgn import Plgn
-from components.models.sigformer import SigFormer, SigFormerConfig
+from components.models.sigfusion.fusion import KIND as FUSION
+from components.models.sigfusion.fusion import FusionNet
+from components.models.sigfusion.plgn import KIND as PLGN
+from components.models.sigfusion.plgn import Plgn
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
 from components.models.weights import model_fingerprint, save_weights
 from components.synthesis.channels import task_channels
 from components.synthesis.plan import plan
@@ -50,15 +50,6 @@ def assert_mistake(result, *words):
 def picture(seed, *shape):
     noise = np.random.default_rng(seed).random(shape, np.float32)
     return cv2.GaussianBlur(noise, (0, 0), 2) * 3 % 1
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Small images; more threads would only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

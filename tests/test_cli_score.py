@@ -51,14 +51,6 @@ def batch(path):
     return torch.from_numpy(luma(read_image(path)[0]))[None, None]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def fused(tmp_path, monkeypatch):
     """Three pairs of odd sizes, grey and coloured, and what two methods made of them."""

@@ -8,7 +8,7 @@ import yaml
 from components import config
 from components.config import check_sources, leaves, load_params, overlay, use, validate
 from components.errors import UserError
-from components.models.sigformer import SigFormerConfig
+from components.models.sigfusion.sigformer import SigFormerConfig
 
 ROOT = Path(__file__).parents[1]
 

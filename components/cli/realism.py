@@ -14,10 +14,11 @@ from components.images import read_image
 from components.realism.compare import COLUMNS, Realism, compare
 from components.realism.image_statistics import measure
 from components.realism.two_sample import Estimate
-from components.report.realism import first_of_each_photograph, spread
+from components.report.realism import first_of_each_photograph
 from components.shards.layout import shards_in
 from components.shards.reader import ShardPairs
 from components.sources.folders import photo_folder
+from components.subsets import spread
 from components.synthesis.synthesizer import fit_square
 
 

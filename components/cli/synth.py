@@ -7,7 +7,7 @@ from components.device import pick_device
 from components.errors import UserError
 from components.files import hash_of
 from components.manifest import QUARANTINE, Photo, Quarantined, fingerprint_of, photo_table, write_table
-from components.models.plgn import load_plgn
+from components.models.sigfusion.plgn import load_plgn, plgn_path
 from components.models.weights import model_fingerprint
 from components.progress import progress
 from components.runner import run_units
@@ -50,7 +50,7 @@ def synthesise(
     Raises:
         UserError: no usable photograph, no model, or ``out`` cannot be reached or holds shards made otherwise.
     """
-    model = model or Path("data/plgn") / task / "model.safetensors"
+    model = model or plgn_path(task)
     check_model(model, task)
     check_reachable(out)
     photos, bad = check_photos(images, licence, workers)

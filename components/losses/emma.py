@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from components.losses.fusion import sobel
+
 ALPHA_1, ALPHA_2 = 1.0, 0.1
 QUARTER_TURNS = (90.0, 180.0, 270.0)
 SHIFTS = 3
@@ -123,19 +125,7 @@ def image_distance(x: Tensor, y: Tensor) -> Tensor:
     """Mean absolute difference of two batches plus that of their gradients (below Eq. 6)."""
     with torch.autocast(x.device.type, enabled=False):
         x, y = x.float(), y.float()
-        return F.l1_loss(x, y) + F.l1_loss(sobel_gradient(x), sobel_gradient(y))
-
-
-def sobel_gradient(x: Tensor) -> Tensor:
-    """Horizontal and vertical Sobel derivatives per pixel, (B, 2, H, W); the border is replicated.
-
-    Example:
-        >>> ramp = torch.arange(6.0).expand(1, 1, 6, 6)
-        >>> sobel_gradient(ramp)[0, :, 2, 2]
-        tensor([1., 0.])
-    """
-    kernel = x.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
-    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), torch.stack([kernel, kernel.T])[:, None])
+        return F.l1_loss(x, y) + F.l1_loss(sobel(x), sobel(y)) / 8
 
 
 def _rotate(images: Tensor, degrees: float) -> Tensor:

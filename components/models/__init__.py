@@ -68,7 +68,7 @@ def load(name: str | Path, task: str | None = None, *, device: str = "cpu") -> "
     if Path(name).suffix != MODEL_SUFFIX and name != OURS:
         method = get_method(str(name))
         return _with_weights(method, task, device) if method.kind == "learned" else method
-    from components.models.fusion import load_fusion
+    from components.models.sigfusion.fusion import load_fusion
 
     path = trained_model(task or "vif") if name == OURS else Path(name)
     net = load_fusion(path).to(device)

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from components.baselines.registry import TASKS, FusionMethod
 from components.errors import UserError
+from components.models.weights import MODEL
+from components.training.history import HISTORY
 
-FOLDER, MODEL, HISTORY = Path("data/systems"), "model.safetensors", "history.parquet"
+FOLDER = Path("data/systems")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,10 @@ from components.errors import UserError
 from components.files import sha256_file, write_atomic
 
 METADATA = "sigforge"
+
+MODEL = "model.safetensors"
+"""The name of what a stage trained, in its folder."""
+
 Model = TypeVar("Model", bound=nn.Module)
 
 

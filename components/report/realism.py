@@ -1,10 +1,9 @@
 """How near the synthetic images of a task are to real ones, for the page and as a table."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,11 +11,12 @@ import pyarrow.parquet as pq
 
 from components.files import atomic_path
 from components.images import read_image
-from components.manifest import MODALITIES, Pair, modalities
+from components.manifest import Pair, all_modalities, modalities
 from components.realism.compare import COLUMNS, LEAST, Realism, compare
 from components.realism.image_statistics import Statistics, measure
 from components.report.figures import spectra_figure
 from components.shards.reader import ShardPairs
+from components.subsets import spread
 
 SCHEMA = pa.schema(
     [
@@ -33,8 +33,6 @@ SCHEMA = pa.schema(
         ("side", pa.int64()),
     ]
 )
-
-Item = TypeVar("Item", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def task_realism(
         return measure((photograph(shards.row(index)) for index in indices), side=side)
 
     found, left_out = {}, []
-    for modality in dict.fromkeys(name for names in MODALITIES[task].values() for name in names):
+    for modality in all_modalities(task):
         real = spread(real_paths(held_out, modality), images)
         indices = spread([index for index in rows if modality in _names(task, shards, index)], images)
         if min(len(real), len(indices)) < LEAST:
@@ -129,17 +127,6 @@ def write_realism(path: Path, tasks: Mapping[str, TaskRealism]) -> None:
     ]
     with atomic_path(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
-
-
-def spread(items: Sequence[Item], most: int) -> tuple[Item, ...]:
-    """At most so many of some items, evenly spread.
-
-    Example:
-        >>> spread("abcdefghij", 4), spread("ab", 4)
-        (('a', 'c', 'f', 'h'), ('a', 'b'))
-    """
-    count = min(most, len(items))
-    return tuple(items[place * len(items) // count] for place in range(count))
 
 
 def real_paths(pairs: Sequence[Pair], modality: str) -> list[str]:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from components.models.plgn import Plgn
-from components.models.sigformer import Subbands
+from components.models.sigfusion.plgn import Plgn
+from components.models.sigfusion.sigformer import Subbands
 from components.signal.scan import flatten
 from components.training.validate import centre
 

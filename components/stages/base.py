@@ -13,10 +13,11 @@ import torch
 from pydantic import BaseModel
 
 from components import tracking
-from components.config import Params, leaves, load_params
+from components.config import leaves, load_params
 from components.errors import UserError
 from components.files import canonical_json, fingerprint, hash_of, write_atomic
 from components.manifest import TASKS
+from components.params import Params
 from components.runner import die_with_parent
 
 KEY = "KEY"

@@ -17,14 +17,13 @@ from components.files import write_atomic
 from components.fusing import LumaFusion, fuse_files
 from components.images import write_image
 from components.manifest import Pair, read_pairs
-from components.models.fusion import load_fusion
+from components.models.sigfusion.fusion import load_fusion
 from components.models.systems import get_system, trained_systems
-from components.models.weights import model_fingerprint
+from components.models.weights import MODEL, model_fingerprint
 from components.progress import progress
 from components.scores import FOLDER as SCORES
 from components.scores import score_methods, write_rows
 from components.stages.base import Context, key_of, main, open_folder
-from components.stages.trained import MODEL
 
 OURS = "sigfusion"
 

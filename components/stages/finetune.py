@@ -6,20 +6,19 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from components.errors import UserError
 from components.manifest import Pair, read_pairs
-from components.models.fusion import KIND, FusionNet
-from components.models.sigformer import SigFormer
-from components.models.weights import load_weights
+from components.models.sigfusion.fusion import KIND, FusionNet
+from components.models.sigfusion.sigformer import SigFormer
+from components.models.weights import MODEL, load_weights
 from components.seeds import seed_of
 from components.stages.base import Context, key_of, main
-from components.stages.trained import MODEL, train
+from components.stages.trained import train, training_pairs
 from components.training.data import CropBatches
 from components.training.fusion import fusion_losses
 from components.training.images import PlaneCache
 from components.training.validate import fusion_loss
 
-CODE = ("colour", "images", "losses", "models", "signal", "training")
+CODE = ("colour", "images", "losses/fusion", "models/sigfusion", "models/tiling", "signal", "training")
 """Source that decides the result: a change of it trains anew."""
 
 
@@ -28,11 +27,7 @@ def run(context: Context) -> None:
     params, task = context.params, context.task
     manifest = context.folder("ingest") / "pairs.parquet"
     pairs = read_pairs(manifest)
-    training = [pair for pair in pairs if pair.split == "train"]
-    if not training:
-        raise UserError(
-            f"no training pair of {task}; give 'ingest.{task}' more pairs or smaller val and test fractions"
-        )
+    training = training_pairs(pairs, task)
     torch.manual_seed(seed_of(params.seed, "finetune", task))
     net, cache = FusionNet(SigFormer(params.sigformer.architecture)), PlaneCache()
     architecture = {"task": task, "sigformer": params.sigformer.architecture.model_dump(mode="json")}

@@ -9,15 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from components.config import (
-    DemoSource,
-    FolderPairs,
-    FolderPhotos,
-    IngestPairs,
-    IngestPhotos,
-    MirflickrPhotos,
-    resolve_path,
-)
+from components.config import resolve_path
 from components.errors import UserError
 from components.images import write_image
 from components.manifest import (
@@ -29,6 +21,14 @@ from components.manifest import (
     Quarantined,
     assign_splits,
     write_table,
+)
+from components.params import (
+    DemoSource,
+    FolderPairs,
+    FolderPhotos,
+    IngestPairs,
+    IngestPhotos,
+    MirflickrPhotos,
 )
 from components.progress import progress
 from components.runner import run_units

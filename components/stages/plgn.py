@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from components.corpus import CORPUS, corpora, fused_by_all
-from components.errors import UserError
 from components.manifest import Pair, modalities, read_pairs
-from components.models.plgn import KIND, Plgn
-from components.models.sigformer import load_sigformer
-from components.models.weights import save_weights
+from components.models.sigfusion.plgn import KIND, Plgn
+from components.models.sigfusion.sigformer import load_sigformer
+from components.models.weights import MODEL, save_weights
 from components.seeds import rng_of, seed_of
 from components.stages.base import Context, key_of, main, open_folder
-from components.stages.trained import MODEL, train
+from components.stages.trained import train, training_pairs
+from components.subsets import spread
 from components.synthesis.channels import Channel, task_channels
 from components.synthesis.signal_index import signal_index, write_index
 from components.training.data import CropBatches
@@ -32,7 +32,10 @@ INDEX = "signals.parquet"
 VALIDATED = 40
 """Held-out (pair, model) cells per channel that measure the modulators; all of them would take longer than training."""
 
-CODE = ("colour", "images", "models", "signal", "synthesis", "training")
+CODE = (
+    *("colour", "images", "models/sigfusion", "models/tiling", "signal", "synthesis/channels"),
+    *("synthesis/signal_index", "training"),
+)
 """Source that decides the result: a change of it trains anew."""
 
 
@@ -62,7 +65,7 @@ def run(context: Context) -> None:
     manifest = context.folder("ingest") / "pairs.parquet"
     fused = corpora(context.folder("fuse"))
     pairs = fused_by_all(read_pairs(manifest), fused)
-    training = [pair for pair in pairs if pair.split == "train"]
+    training = training_pairs(pairs, task)
     index = signal_index(training, {name: set(paths) for name, paths in fused.items()}, params.sigformer.subbands)
     cache, channels = PlaneCache(), present_channels(task, training)
     crops = [(channel.name, _crops(context, cells(channel, training, fused), channel, cache)) for channel in channels]
@@ -120,16 +123,8 @@ def architecture(context: Context, channels: Sequence[Channel]) -> dict:
 
 
 def present_channels(task: str, pairs: Sequence[Pair]) -> list[Channel]:
-    """Channels of the modalities that the training pairs have.
-
-    Raises:
-        UserError: there is no training pair at all.
-    """
+    """Channels of the modalities that these pairs have."""
     seen = {name for pair in pairs for name in modalities(pair.task, pair.subtask)}
-    if not seen:
-        raise UserError(
-            f"no training pair of {task}; give 'ingest.{task}' more pairs or smaller val and test fractions"
-        )
     return [channel for channel in task_channels(task) if channel.modality in seen]
 
 
@@ -142,17 +137,6 @@ def cells(channel: Channel, pairs: Sequence[Pair], fused: dict[str, dict[str, Pa
         if modality == channel.modality
         for paths in fused.values()
     ]
-
-
-def spread(found: list[Cell], most: int) -> list[Cell]:
-    """At most ``most`` of them, evenly spaced over all pairs and models.
-
-    Example:
-        >>> spread(list("abcdefg"), 3)
-        ['a', 'c', 'e']
-    """
-    count = min(most, len(found))
-    return [found[index * len(found) // count] for index in range(count)]
 
 
 def _crops(context: Context, found: list[Cell], channel: Channel, cache: PlaneCache) -> CropBatches:

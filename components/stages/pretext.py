@@ -13,20 +13,23 @@ import numpy as np
 import torch
 
 from components.colour import luma
-from components.images import read_image
 from components.manifest import read_photos
-from components.models.fusion import KIND, FusionNet
-from components.models.sigformer import load_sigformer
+from components.models.sigfusion.fusion import KIND, FusionNet
+from components.models.sigfusion.sigformer import load_sigformer
+from components.models.weights import MODEL
 from components.seeds import seed_of
 from components.shards.layout import shards_in
 from components.shards.reader import ShardPairs
 from components.stages.base import Context, key_of, main
-from components.stages.trained import MODEL, train
-from components.synthesis.crops import crop_of
+from components.stages.trained import train
+from components.synthesis.originals import Originals
 from components.training.data import CropBatches
 from components.training.fusion import fusion_losses
 
-CODE = ("colour", "images", "losses", "models", "shards", "signal", "synthesis", "training")
+CODE = (
+    *("colour", "images", "losses/fusion", "models/sigfusion", "models/tiling", "shards/layout", "shards/reader"),
+    *("signal", "synthesis/crops", "synthesis/originals", "training"),
+)
 """Source that decides the result: a change of it trains anew."""
 
 
@@ -79,13 +82,12 @@ def synthetic(context: Context) -> Source:
 def natural(context: Context) -> Source:
     """The photographs of the same samples, cut in the same way, each as both of its sources."""
     pairs, manifest = ShardPairs(context.folder("synth")), context.folder("ingest", "photos") / "photos.parquet"
-    seed, used = context.params.seed, read_photos(manifest)[: context.params.synth.limit]
-    numbers, side = [int(pairs.row(index)["key"]) for index in range(len(pairs))], len(pairs[0][0])
+    used, side = read_photos(manifest)[: context.params.synth.limit], len(pairs[0][0])
+    originals = Originals(used, side, context.params.seed)
+    numbers = [int(pairs.row(index)["key"]) for index in range(len(pairs))]
 
     def load(index: int) -> np.ndarray:
-        crop, place = divmod(numbers[index], len(used))
-        image = read_image(used[place].path)[0]
-        plane = luma(crop_of(*image.shape[:2], side, crop, (seed, used[place].sha256)).cut(image, side))
+        plane = luma(originals(pairs.row(index)))
         return np.stack([plane, plane])
 
     # Not the tables of the shards: they change with the modulators, of which nothing is seen here.

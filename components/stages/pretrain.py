@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from components.manifest import read_photos
-from components.models.sigformer import KIND, SigFormer
+from components.models.sigfusion.sigformer import KIND, SigFormer
 from components.seeds import seed_of
 from components.stages.base import Context, key_of, main
 from components.stages.trained import train
@@ -15,7 +15,10 @@ from components.training.data import CropBatches
 from components.training.images import PlaneCache
 from components.training.validate import reconstruction
 
-CODE = ("colour", "images", "models/blocks", "models/sigformer", "models/tiling", "signal", "training")
+CODE = (
+    *("colour", "images", "models/sigfusion/blocks", "models/sigfusion/lapped", "models/sigfusion/sigformer"),
+    *("models/sigfusion/transform", "models/tiling", "signal", "training"),
+)
 """Source that decides the result: a change of it trains anew. Other models do not matter here."""
 
 HELD_OUT = 10

@@ -15,11 +15,12 @@ from components.colour import luma
 from components.errors import UserError
 from components.files import sha256_file, write_atomic
 from components.images import read_image
-from components.manifest import MODALITIES, TASKS, Pair, Photo, modalities, read_pairs, read_photos
+from components.manifest import MODALITIES, TASKS, Pair, Photo, all_modalities, modalities, read_pairs, read_photos
 from components.metrics import get_metric
 from components.models import get_method
-from components.models.plgn import Plgn, load_plgn
+from components.models.sigfusion.plgn import Plgn, load_plgn
 from components.models.systems import list_systems
+from components.models.weights import MODEL
 from components.recipes import configured
 from components.report.figures import curves_figure, signals_figure
 from components.report.gallery import Scene, pair_scene, picture, scores_of
@@ -30,8 +31,7 @@ from components.report.tables import Table, build_tables, comma_separated, latex
 from components.shards.reader import ShardPairs
 from components.stages.base import Context, main
 from components.stages.evaluate import OURS
-from components.stages.trained import MODEL
-from components.synthesis.synthesizer import fit_square
+from components.synthesis.originals import Originals
 from components.training.history import HISTORY, read_history
 
 SAMPLES = 8
@@ -45,13 +45,14 @@ def run(context: Context) -> None:
     """Write ``index.html`` and one table per task as Markdown, CSV and LaTeX."""
     folder = context.folder()
     manifest = need(context.folder("ingest", "photos") / "photos.parquet", "ingest@photos")
-    photos = {photo.photo_id: photo for photo in read_photos(manifest)}
-    parts = [task_part(context, task, photos) for task in TASKS]
+    photos, synth = read_photos(manifest), context.params.synth
+    originals = Originals(photos[: synth.limit], synth.size, context.params.seed)
+    parts = [task_part(context, task, originals) for task in TASKS]
     pretrain = read_history(need(context.folder("pretrain") / HISTORY, "pretrain"))
     rows = {row.method: part.task for part in parts for row in part.tables[0].rows if row.method != OURS}
     methods = [method_of(context, name, task) for name, task in sorted(rows.items())]
     page = Page(
-        origins=origins(context, photos.values()),
+        origins=origins(context, photos),
         facts=facts(context, parts, manifest),
         tasks=parts,
         pretrain_curves=curves_figure([("Eq. 15", pretrain)], "pretrain"),
@@ -81,7 +82,7 @@ def need(path: Path, target: str) -> Path:
     return path
 
 
-def task_part(context: Context, task: str, photos: dict[str, Photo]) -> TaskPart:
+def task_part(context: Context, task: str, originals: Originals) -> TaskPart:
     """Everything the page shows of one task, read from the outputs of its stages."""
     manifest = need(context.folder("ingest", task) / "pairs.parquet", f"ingest@{task}")
     pairs = read_pairs(manifest)
@@ -90,12 +91,11 @@ def task_part(context: Context, task: str, photos: dict[str, Photo]) -> TaskPart
     tables = build_tables(task, values, context.params.evaluate.metrics, ours=OURS)
     plgn = load_plgn(need(context.folder("plgn", task) / MODEL, f"plgn@{task}"))
     shards = ShardPairs(context.folder("synth", task))
-    size = context.params.synth.size
     histories = {
         stage: read_history(need(context.folder(stage, task) / HISTORY, f"{stage}@{task}"))
         for stage in ("plgn", "pretext", "finetune")
     }
-    synthetic, real = synthetic_and_real(task, shards, photos, pairs, size)
+    synthetic, real = synthetic_and_real(task, shards, originals, pairs)
     return TaskPart(
         task=task,
         simulated=any(is_simulated(pair) for pair in pairs),
@@ -106,8 +106,8 @@ def task_part(context: Context, task: str, photos: dict[str, Photo]) -> TaskPart
         gallery=list(gallery(context, task, pairs, tables[0], values)),
         synthetic=synthetic,
         real=real,
-        signals=list(signal_parts(plgn, task, pairs, natural_planes(shards, photos, size))),
-        realism=realism_part(context, task, pairs, shards, photos),
+        signals=list(signal_parts(plgn, task, pairs, natural_planes(shards, originals))),
+        realism=realism_part(context, task, pairs, shards, originals),
         curves=curves_figure(list(histories.items()), f"{task}-curves"),
         modulation=modulation_rows(histories["plgn"]),
         validation=validation(histories["finetune"]),
@@ -158,7 +158,7 @@ def fused_image(context: Context, task: str, method: str, pair_id: str) -> Path:
 
 
 def synthetic_and_real(
-    task: str, shards: ShardPairs, photos: dict[str, Photo], pairs: Sequence[Pair], size: int
+    task: str, shards: ShardPairs, originals: Originals, pairs: Sequence[Pair]
 ) -> tuple[list[Scene], list[Scene]]:
     """Two photographs (one per subtask if there are more) with their pairs, and a test pair of the same kind each.
 
@@ -169,7 +169,7 @@ def synthetic_and_real(
     for index in range(min(len(shards), max(2, len(MODALITIES[task])))):
         row = shards.row(index)
         names = modalities(task, row["subtask"])
-        images = [("photograph", photograph(photos, row, size))]
+        images = [("photograph", originals(row))]
         images += [(f"synthetic {name}", image) for name, image in zip(names, shards[index], strict=True)]
         synthetic.append(Scene(row["photo_id"], tuple(picture(image, name) for name, image in images)))
         if match := next((pair for pair in reversed(left) if pair.subtask == row["subtask"]), None):
@@ -179,26 +179,15 @@ def synthetic_and_real(
     return synthetic, real
 
 
-def photograph(photos: dict[str, Photo], row: dict, size: int) -> np.ndarray:
-    """The photograph of a shard's row, cut as synthesis cut it.
-
-    Raises:
-        UserError: the shard names a photograph that the manifest does not have.
-    """
-    if row["photo_id"] not in photos:
-        raise UserError(f"data/synth: photograph {row['photo_id']!r} is not in the manifest; run 'dvc repro synth'")
-    return fit_square(read_image(photos[row["photo_id"]].path)[0], size)
-
-
-def natural_planes(shards: ShardPairs, photos: dict[str, Photo], size: int) -> list[np.ndarray]:
+def natural_planes(shards: ShardPairs, originals: Originals) -> list[np.ndarray]:
     """Luma of the first photographs of the shards."""
-    return [luma(photograph(photos, shards.row(index), size)) for index in range(min(len(shards), SAMPLES))]
+    return [luma(originals(shards.row(index))) for index in range(min(len(shards), SAMPLES))]
 
 
 def signal_parts(plgn: Plgn, task: str, pairs: Sequence[Pair], natural: Sequence[np.ndarray]) -> Iterator[SignalPart]:
     """Fig. 6 of every modality that the modulators were trained for; unseen real images first."""
     ordered = [pair for split in ("test", "val", "train") for pair in pairs if pair.split == split]
-    for modality in dict.fromkeys(name for names in MODALITIES[task].values() for name in names):
+    for modality in all_modalities(task):
         if modality not in plgn.modulators:
             continue
         paths = [
@@ -226,7 +215,7 @@ def signal_part(measured: ModalitySignals, name: str) -> SignalPart:
 
 
 def realism_part(
-    context: Context, task: str, pairs: Sequence[Pair], shards: ShardPairs, photos: dict[str, Photo]
+    context: Context, task: str, pairs: Sequence[Pair], shards: ShardPairs, originals: Originals
 ) -> TaskRealism:
     """How near the synthetic images are to real ones, and the photographs that they were made of."""
     params = context.params
@@ -234,7 +223,7 @@ def realism_part(
         task,
         pairs,
         shards,
-        lambda row: photograph(photos, row, params.synth.size),
+        originals,
         images=params.report.realism.images,
         side=params.report.realism.side,
         seed=params.seed,

@@ -7,10 +7,9 @@ from pathlib import Path
 from components.device import pick_device
 from components.errors import UserError
 from components.manifest import fingerprint_of, read_pairs, read_photo_table
-from components.models.weights import model_fingerprint
+from components.models.weights import MODEL, model_fingerprint
 from components.runner import run_units
 from components.stages.base import Context, key_of, main, open_folder
-from components.stages.trained import MODEL
 from components.synthesis.gates import hash_of_image, refused_photos
 from components.synthesis.plan import Plan, plan
 from components.synthesis.samples import Recipe, sized_for
@@ -29,7 +28,7 @@ def run(context: Context) -> None:
     photos = read_photo_table(manifest).slice(0, config.limit)
     tests = hashes_of_tests(context, params.compute.workers)
     recipe = recipe_of(context)
-    code = ("models", "signal", "synthesis", "shards", "colour", "images")
+    code = ("models/sigfusion", "models/tiling", "signal", "synthesis", "shards", "colour", "images")
     what = config.model_dump(mode="json", exclude=GROWS)
     key = key_of(params.seed, what, fingerprint_of(photos), tests, files=[recipe.model], code=code)
     folder = open_folder(context.folder(), key)

@@ -17,12 +17,12 @@ import torch
 from components.corpus import CORPUS, corpora, read_corpus
 from components.errors import UserError
 from components.manifest import Pair, read_pairs
-from components.models.systems import MODEL
+from components.models.weights import MODEL
 from components.seeds import seed_of
 from components.stages.base import Context, key_of, main, open_folder
-from components.stages.trained import train_in
+from components.stages.trained import train_in, training_pairs
+from components.systems.registry import SHARED_CODE, SYSTEMS, Material, Samples, Training, parse_options
 from components.training.images import PlaneCache
-from components.training.systems import SHARED_CODE, SYSTEMS, Material, Samples, Training, parse_options
 
 
 def run(context: Context) -> None:
@@ -82,11 +82,7 @@ def material(context: Context, manifest: Path, *, with_corpora: bool) -> Materia
         UserError: there is no training pair, or no corpus where one is needed.
     """
     task, cache = context.task, PlaneCache()
-    pairs = [pair for pair in read_pairs(manifest) if pair.split == "train"]
-    if not pairs:
-        raise UserError(
-            f"no training pair of {task}; give 'ingest.{task}' more pairs or smaller val and test fractions"
-        )
+    pairs = training_pairs(read_pairs(manifest), task)
     triples = list(fused_triples(context.folder("fuse"), pairs)) if with_corpora else []
     return Material(
         task,

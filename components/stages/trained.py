@@ -1,13 +1,15 @@
 """What the training stages share: resume, progress, history and the ledger."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from components.device import pick_device
-from components.models.weights import load_weights, save_weights
+from components.errors import UserError
+from components.manifest import Pair
+from components.models.weights import MODEL, load_weights, save_weights
 from components.progress import progress
 from components.stages.base import Context, open_folder
 from components.training.checkpoint import NAME as CHECKPOINT
@@ -16,7 +18,16 @@ from components.training.data import batches_from
 from components.training.history import HISTORY, read_history, write_history
 from components.training.loop import Row, fit
 
-MODEL = "model.safetensors"
+
+def training_pairs(pairs: Iterable[Pair], task: str) -> list[Pair]:
+    """Those of the split ``train``.
+
+    Raises:
+        UserError: there is none.
+    """
+    if found := [pair for pair in pairs if pair.split == "train"]:
+        return found
+    raise UserError(f"no training pair of {task}; give 'ingest.{task}' more pairs or smaller val and test fractions")
 
 
 def train(
@@ -26,23 +37,19 @@ def train(
     losses: Callable[[object], dict[str, Tensor]],
     config: TrainConfig,
     *,
-    kind: str,
-    architecture: dict,
     key: dict[str, object],
-    validate: Callable[[], dict[str, float]],
+    **facts: object,
 ) -> Path:
     """Train ``model`` in this stage's folder, or take the finished model that already lies there.
 
     Args:
-        kind, architecture: what the model file says of itself.
         key: see :func:`components.stages.base.open_folder`.
-        validate: named values measured on the trained model; logged at the last step.
+        facts: see :func:`train_in`.
 
     Returns:
         the folder, with ``model.safetensors`` and ``history.parquet``.
     """
     folder = open_folder(context.folder(), key)
-    facts = {"kind": kind, "architecture": architecture, "validate": validate}
     context.ledger.metrics(train_in(folder, context, model, dataset, losses, config, **facts))
     context.ledger.file(folder / MODEL, "models")
     return folder
@@ -65,6 +72,8 @@ def train_in(
     """The same in any folder that is there, without a word to the ledger.
 
     Args:
+        kind, architecture: what the model file says of itself.
+        validate: named values measured on the trained model; logged at the last step.
         kept: the part of ``model`` that the file holds; all of it by default.
         label: of the progress line; the target's name by default.
 

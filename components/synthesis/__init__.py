@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.models.plgn import load_plgn
+from components.models.sigfusion.plgn import load_plgn, plgn_path
 from components.synthesis.synthesizer import Synthesizer
 
 
@@ -12,4 +12,4 @@ def load(task: str, model: Path | None = None, *, seed: int = 0) -> Synthesizer:
     Raises:
         UserError: there is no such file.
     """
-    return Synthesizer(load_plgn(model or Path("data/plgn") / task / "model.safetensors"), task, seed=seed)
+    return Synthesizer(load_plgn(model or plgn_path(task)), task, seed=seed)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from components.colour import COLOUR_POLICIES
-from components.manifest import MODALITIES
-from components.models.plgn import channel_name
+from components.manifest import all_modalities
+from components.models.sigfusion.plgn import channel_name
 
 Plane = Literal["y", "cb", "cr"]
 Values = TypeVar("Values")
@@ -58,7 +58,7 @@ def channels_of(modality: str) -> tuple[Channel, ...]:
 
 def task_channels(task: str) -> tuple[Channel, ...]:
     """All channels of a task's modalities, in manifest order, without repeats."""
-    names = dict.fromkeys(name for pair in MODALITIES[task].values() for name in pair)
+    names = all_modalities(task)
     return tuple(channel for modality in names for channel in channels_of(modality))
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from components.errors import ImageError, UserError
 from components.images import encode_png, encode_webp, read_image, to_uint8
 from components.manifest import Photo
-from components.models.plgn import load_plgn
+from components.models.sigfusion.plgn import load_plgn
 from components.shards.layout import key_name
 from components.shards.writer import Failure, Sample
 from components.synthesis.crops import Crop, crop_of

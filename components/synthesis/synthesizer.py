@@ -10,7 +10,7 @@ from torch import Tensor
 from components.colour import rgb_to_ycbcr, ycbcr_to_rgb
 from components.errors import UserError
 from components.manifest import MODALITIES, modalities
-from components.models.plgn import PLANES, Plgn
+from components.models.sigfusion.plgn import PLANES, Plgn
 from components.models.tiling import run_padded, run_tiled
 from components.seeds import rng_of, seed_of
 from components.synthesis.channels import CHROMA, Channel, by_input, channels_of

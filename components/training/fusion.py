@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from components.losses.fusion import fusion_terms, task_weights, weighted
-from components.models.fusion import FusionNet
+from components.models.sigfusion.fusion import FusionNet
 
 
 def fusion_losses(net: FusionNet, task: str, target: str) -> Callable[[tuple[Tensor, Tensor]], dict[str, Tensor]]:

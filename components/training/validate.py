@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from components.models.fusion import FusionNet
-from components.models.plgn import Plgn
-from components.models.sigformer import SigFormer, Subbands
 from components.models.tiling import pad_to
+
+if TYPE_CHECKING:  # pretraining does not change with what is built on SigFormer
+    from components.models.sigfusion.fusion import FusionNet
+    from components.models.sigfusion.plgn import Plgn
+    from components.models.sigfusion.sigformer import SigFormer, Subbands
 
 Losses = Callable[[tuple[Tensor, None]], dict[str, Tensor]]
 
@@ -27,7 +30,7 @@ def centre(plane: np.ndarray, multiple: int, minimum: int, *, side: int = SIDE) 
 
 
 @torch.inference_mode()
-def reconstruction(model: SigFormer, planes: Iterable[np.ndarray]) -> dict[str, float]:
+def reconstruction(model: "SigFormer", planes: Iterable[np.ndarray]) -> dict[str, float]:
     """Mean PSNR of reconstruction in dB: whole, without any high subband, without the low one; and the boundaries.
 
     What is lost without a subband tells whether it carries anything, so whether modulating it can matter.
@@ -49,7 +52,7 @@ def reconstruction(model: SigFormer, planes: Iterable[np.ndarray]) -> dict[str, 
 
 
 @torch.inference_mode()
-def modulation(plgn: Plgn, samples: Iterable[tuple[str, np.ndarray, np.ndarray]]) -> dict[str, float]:
+def modulation(plgn: "Plgn", samples: Iterable[tuple[str, np.ndarray, np.ndarray]]) -> dict[str, float]:
     """Both terms of Eq. (7) on (channel, fused plane, real plane) samples, beside the unmodulated reconstruction's.
 
     Returns:
@@ -75,7 +78,7 @@ def modulation(plgn: Plgn, samples: Iterable[tuple[str, np.ndarray, np.ndarray]]
 
 
 @torch.inference_mode()
-def fusion_loss(net: FusionNet, losses: Losses, pairs: Iterable[np.ndarray]) -> dict[str, float]:
+def fusion_loss(net: "FusionNet", losses: Losses, pairs: Iterable[np.ndarray]) -> dict[str, float]:
     """Mean of the training loss and its terms over (2, H, W) pairs, on their middle; empty without pairs."""
     net.eval()
     config, rows = net.sigformer.config, []
@@ -91,7 +94,7 @@ def psnr(image: Tensor, reference: Tensor) -> float:
     return min(100.0, -10 * np.log10(max(error, 1e-10)))
 
 
-def _boundaries(parts: Subbands) -> dict[str, float]:
+def _boundaries(parts: "Subbands") -> dict[str, float]:
     """Boundaries as fractions of pi, per submodule and cut."""
     return {
         f"boundary{level}_{cut + 1}": float(values[0, cut]) / np.pi

@@ -14,15 +14,6 @@ from skimage import data
 REALDATA = Path(os.environ.get("SIGFORGE_REALDATA", Path(__file__).parents[2] / "../shared/data"))
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Two threads wait for one another at every step of these small images when the machine is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def camera():
     """A real photograph with sides that halve badly: (1, 1, 171, 163) in [0, 1]."""

@@ -66,3 +66,19 @@ def project(tmp_path, monkeypatch):
     subprocess.run(["git", "init", "--quiet"], check=True)
     subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], check=True)
     return tmp_path
+
+
+@pytest.fixture
+def commit_project():
+    """Makes the present folder a git repository and DVC project, all committed."""
+
+    def commit():
+        for command in (
+            "git init -q",
+            f"{sys.executable} -m dvc init -q",
+            "git add .",
+            "git -c user.name=t -c user.email=t@t commit -qm x",
+        ):
+            subprocess.run(command.split(), check=True)
+
+    return commit

@@ -56,7 +56,7 @@ TINY = (Row("w/o-all SM", "no-sm", {"plgn.sm": "none"}), Row("w/o-low SM", "no-l
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path, monkeypatch, commit_project):
     """A committed project with sources outside of it, and an edit since the commit."""
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/one").write_text("1")
@@ -80,13 +80,7 @@ def project(tmp_path, monkeypatch):
     (folder / "params.yaml").write_text(yaml.safe_dump(raw))
     monkeypatch.chdir(folder)
     monkeypatch.setattr(ablate, "ROWS", TINY)
-    for command in (
-        "git init -q",
-        f"{sys.executable} -m dvc init -q",
-        "git add .",
-        "git -c user.name=t -c user.email=t@t commit -qm x",
-    ):
-        subprocess.run(command.split(), check=True)
+    commit_project()
     Path("stage.py").write_text(STAGE.replace('"none": 0.25', '"none": 0.75'))
     return folder
 

@@ -1,7 +1,5 @@
 """``python -m flows.choices`` over a project whose stages cost nothing: real git, real dvc."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -45,7 +43,7 @@ pq.write_table(pa.table({name: list(column) for name, column in zip(names, zip(*
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path, monkeypatch, commit_project):
     files = {
         "dvc.yaml": GRAPH,
         "stage.py": STAGE,
@@ -57,13 +55,7 @@ def project(tmp_path, monkeypatch):
         (tmp_path / name).write_text(text)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     monkeypatch.chdir(tmp_path)
-    for command in (
-        "git init -q",
-        f"{sys.executable} -m dvc init -q",
-        "git add .",
-        "git -c user.name=t -c user.email=t@t commit -qm x",
-    ):
-        subprocess.run(command.split(), check=True)
+    commit_project()
 
 
 def test_the_table_tells_what_the_stages_measured(project, capfd):

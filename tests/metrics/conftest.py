@@ -19,15 +19,6 @@ def textures(count: int, height: int, width: int, seed: int) -> Tensor:
     return ((total - low) / (high - low).clamp(min=1e-6)).mul(255).round().div(255)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    # The images are small: a second thread gains nothing, and on a busy machine costs twenty times as much.
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def scene() -> Callable[..., Scene]:
     """Make (fused, a, b), each (B, 1, H, W): two unrelated textures and a lopsided mean of them."""

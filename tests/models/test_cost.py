@@ -9,9 +9,9 @@ from components.models.cost import COST_SIZE, count_flops
 from components.models.defusion import DeFusion
 from components.models.defusion_pp import DeFusionPP
 from components.models.emma import UFuser
-from components.models.fusion import FusionNet
 from components.models.refusion import ReFusionSystem
-from components.models.sigformer import SigFormer, SigFormerConfig
+from components.models.sigfusion.fusion import FusionNet
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
 from components.models.sspfusion import SSPFusion
 from components.models.zoo import get_published, list_published
 

@@ -17,15 +17,6 @@ LAYERS = {"narrow": "conv1", "attention.convolve": "conv2.conv", "attention.sque
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """These layers are small: threads that wait for each other would take most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def small(**options):
     torch.manual_seed(0)
     return DeFusion(width=8, **options).eval()

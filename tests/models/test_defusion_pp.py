@@ -8,15 +8,6 @@ from components.models.weights import save_weights
 TINY = {"width": 24, "heads": 3, "depth": 1}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """These layers are small: threads that wait for each other would take most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def net():
     torch.manual_seed(0)

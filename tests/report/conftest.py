@@ -10,13 +10,14 @@ import torch
 import yaml
 
 from components.colour import describe, luma
-from components.config import Params, validate
+from components.config import validate
 from components.files import sha256_file
 from components.images import encode_webp, read_image, write_image
 from components.manifest import MODALITIES, PAIRS, PHOTOS, TASKS, Pair, Photo, write_table
-from components.models.plgn import KIND, Plgn
-from components.models.sigformer import SigFormer, SigFormerConfig
-from components.models.weights import save_weights
+from components.models.sigfusion.plgn import KIND, Plgn
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
+from components.models.weights import MODEL, save_weights
+from components.params import Params
 from components.scores import score_image, write_rows
 from components.shards.layout import ShardPath, key_name
 from components.shards.writer import Sample, write_shard
@@ -24,7 +25,6 @@ from components.sources import demo, scenes
 from components.stages import evaluate, report
 from components.stages.base import Context
 from components.stages.ingest import SIMULATED
-from components.stages.trained import MODEL
 from components.synthesis.channels import task_channels
 from components.synthesis.synthesizer import Synthesizer
 from components.tracking import StageRun
@@ -133,7 +133,7 @@ def make_plgn(folder: Path, task: str, config: SigFormerConfig, steps: int) -> N
 
 
 def make_shard(data: Path, task: str, photos: list[Photo]) -> None:
-    from components.models.plgn import load_plgn
+    from components.models.sigfusion.plgn import load_plgn
 
     synthesizer = Synthesizer(load_plgn(data / "plgn" / task / MODEL), task)
     samples = []

@@ -15,9 +15,10 @@ from components.images import write_image
 from components.manifest import PAIRS, Pair, read_pairs, write_table
 from components.realism.compare import MEASURES, realism
 from components.report.figures import spectra_figure
-from components.report.realism import first_of_each_photograph, real_paths, spread
+from components.report.realism import first_of_each_photograph, real_paths
 from components.shards.reader import ShardPairs
 from components.stages import report
+from components.subsets import spread
 
 from .conftest import context, tiny_params
 

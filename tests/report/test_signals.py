@@ -3,8 +3,8 @@ import pytest
 import scipy.stats
 import torch
 
-from components.models.plgn import Plgn
-from components.models.sigformer import SigFormer, SigFormerConfig
+from components.models.sigfusion.plgn import Plgn
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
 from components.report.signals import FLOOR, measure, wasserstein
 
 CONFIG = SigFormerConfig(width=8, heads=2, signals=4, pools=(1, 1), skip="none")

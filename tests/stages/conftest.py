@@ -18,6 +18,7 @@ import yaml
 from components.config import load_params, overlay
 from components.stages.base import Context
 from components.tracking import StageRun
+from components.training import loop
 
 ROOT = Path(__file__).parents[2]
 CHAIN = ("fuse", "systems", "pretrain", "plgn", "synth", "pretext", "finetune", "evaluate")
@@ -150,3 +151,12 @@ def until():
             time.sleep(0.01)
 
     return wait
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """The steps that training takes from now on."""
+    taken = []
+    update = loop._update
+    monkeypatch.setattr(loop, "_update", lambda *args: (taken.append(args[-1]), update(*args))[1])
+    return taken

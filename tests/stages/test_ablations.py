@@ -12,9 +12,9 @@ from components.colour import luma
 from components.config import load_params
 from components.images import read_image
 from components.manifest import read_photos
-from components.models.fusion import FusionNet
-from components.models.plgn import load_plgn
-from components.models.sigformer import SigFormer, load_sigformer
+from components.models.sigfusion.fusion import FusionNet
+from components.models.sigfusion.plgn import load_plgn
+from components.models.sigfusion.sigformer import SigFormer, load_sigformer
 from components.report.figures import curves_figure
 from components.seeds import seed_of
 from components.stages import pretext

@@ -9,7 +9,6 @@ import pytest
 from safetensors import safe_open
 
 from components.manifest import read_pairs, read_photos
-from components.training import loop
 
 RESULTS = "**/*.[st]a*"  # safetensors, tars
 STEPS, EVERY = 60, 10
@@ -41,15 +40,6 @@ def is_gone(process):
         return process.status() == psutil.STATUS_ZOMBIE  # dead, and nobody has asked yet
     except psutil.NoSuchProcess:
         return True
-
-
-@pytest.fixture
-def steps(monkeypatch):
-    """The steps that training takes from now on."""
-    taken = []
-    update = loop._update
-    monkeypatch.setattr(loop, "_update", lambda *args: (taken.append(args[-1]), update(*args))[1])
-    return taken
 
 
 def test_training_killed_after_a_checkpoint(project, finished, steps, until):

@@ -39,15 +39,6 @@ class Killed(BaseException):
     """What ends a training at once, as a signal would."""
 
 
-@pytest.fixture
-def steps(monkeypatch):
-    """The steps that are taken from now on."""
-    taken = []
-    update = loop._update
-    monkeypatch.setattr(loop, "_update", lambda *args: (taken.append(args[-1]), update(*args))[1])
-    return taken
-
-
 def kill_at(monkeypatch, count):
     """Make the ``count``-th optimiser step from now on the last thing that happens."""
     update, left = loop._update, iter(range(count - 1))

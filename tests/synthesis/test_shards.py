@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from components.errors import UserError
-from components.images import decode_bytes, write_image
+from components.images import decode_bytes, read_image, write_image
 from components.manifest import Photo
-from components.models.plgn import KIND, Plgn
-from components.models.sigformer import SigFormer, SigFormerConfig
+from components.models.sigfusion.plgn import KIND, Plgn
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
 from components.models.weights import save_weights
 from components.shards.layout import shards_in
 from components.shards.reader import read_rows
@@ -26,6 +26,7 @@ from components.synthesis import samples as factory
 from components.synthesis.channels import task_channels
 from components.synthesis.estimate import estimate
 from components.synthesis.gates import Gates
+from components.synthesis.originals import Originals
 from components.synthesis.plan import Planned, plan, shard_path
 from components.synthesis.samples import Recipe
 from components.synthesis.shards import beyond, make_shards
@@ -203,6 +204,11 @@ def test_more_crops_keep_the_samples_there_are(recipe, photos, undisturbed, tmp_
     assert [fact["crop"] for fact in facts] == [0, 1] and facts[0]["photo_id"] == facts[1]["photo_id"] == "p0"
     assert facts[0]["box"] == [3, 0, 67, 64] and facts[0]["scale"] == 1 and facts[0]["flip"] is False
     assert facts[0]["box"] != facts[1]["box"] or facts[1]["flip"]
+    left, top, right, bottom = facts[1]["box"]
+    square = read_image(photos[0].path)[0][top:bottom, left:right][:, :: -1 if facts[1]["flip"] else 1]
+    assert np.array_equal(Originals(photos, SIZE, 7)({"key": "000000009", "photo_id": "p0"}), square)
+    with pytest.raises(UserError, match="'p1' is not in the manifest"):
+        Originals(photos, SIZE, 7)({"key": "000000009", "photo_id": "p1"})
     assert [path.tar.name for path in beyond(plan(photos, 4), folder=tmp_path, task="vif")] == [
         "vif-train-000003.tar",
         "vif-train-000004.tar",

@@ -5,7 +5,7 @@ import pytest
 
 from components.errors import UserError
 from components.manifest import Pair
-from components.models.sigformer import SigFormerConfig
+from components.models.sigfusion.sigformer import SigFormerConfig
 from components.synthesis.signal_index import signal_index, write_index
 
 PAIR = Pair("p0", "vif", "vif", "train", "a", "b", "1", "2", 8, 8, 1, 3, "test", "none")

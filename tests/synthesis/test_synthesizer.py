@@ -4,8 +4,8 @@ import skimage.data
 import torch
 
 from components.errors import UserError
-from components.models.plgn import Plgn
-from components.models.sigformer import SigFormer, SigFormerConfig
+from components.models.sigfusion.plgn import Plgn
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
 from components.seeds import rng_of
 from components.synthesis.channels import channels_of, task_channels
 from components.synthesis.synthesizer import Synthesizer, fit_square, focus_mask

@@ -12,8 +12,8 @@ import torch
 from components.cli import app
 from components.files import write_atomic
 from components.images import write_image
-from components.models.plgn import KIND, Plgn
-from components.models.sigformer import SigFormer, SigFormerConfig
+from components.models.sigfusion.plgn import KIND, Plgn
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
 from components.models.weights import save_weights
 from components.shards.layout import shards_in
 from components.shards.verify import verify

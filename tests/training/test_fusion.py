@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from components.device import Device
-from components.models.fusion import FusionNet
-from components.models.plgn import Plgn
-from components.models.sigformer import SigFormer, SigFormerConfig
+from components.models.sigfusion.fusion import FusionNet
+from components.models.sigfusion.plgn import Plgn
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
 from components.training.config import TrainConfig
 from components.training.fusion import fusion_losses
 from components.training.loop import make_optimizer

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from components.models.sigformer import SigFormer, SigFormerConfig, Subbands
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig, Subbands
 from components.models.tiling import run_padded, run_tiled
 from components.models.weights import load_model
 

@@ -4,21 +4,12 @@ import torch
 from components.device import Device
 from components.models.defusion import DeFusion
 from components.seeds import rng_of
+from components.systems.defusion import MaskedViews, anneal, cover, defusion_losses, jitter, masked_l1, regions
 from components.training.config import TrainConfig
 from components.training.data import CropBatches, batches_from
-from components.training.defusion import MaskedViews, anneal, cover, defusion_losses, jitter, masked_l1, regions
 from components.training.loop import fit
 
 NAMES = (7, "test")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """These layers are small: threads that wait for each other would take most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def planes(index):

@@ -15,8 +15,8 @@ from components.models.defusion import MULTIPLE
 from components.models.defusion_pp import PATCH
 from components.models.emma import Sensing, SensingConfig, UFuserConfig
 from components.models.sspfusion import SspConfig, SSPFusion
+from components.systems.defusion_pp import ALPHA, KEEP
 from components.training.config import TrainConfig
-from components.training.defusion_pp import ALPHA, KEEP
 
 
 class Options(BaseModel):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from components.models.blocks import Attention
+from components.models.sigfusion.blocks import Attention
 
 
 def attention(share):

@@ -5,27 +5,18 @@ from components.device import Device
 from components.errors import UserError
 from components.models.defusion_pp import DeFusionPP, Encoder
 from components.seeds import rng_of
-from components.training.config import TrainConfig
-from components.training.defusion import Masked, cover
-from components.training.defusion_pp import (
+from components.systems.defusion import Masked, cover
+from components.systems.defusion_pp import (
     DeFusionPPTraining,
     ViewsAndPairs,
     defusion_pp_losses,
     frozen_encoder,
     sample,
 )
+from components.training.config import TrainConfig
 from components.training.loop import fit
 
 TINY = {"width": 24, "heads": 3, "depth": 1}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """These layers are small: threads that wait for each other would take most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def network():

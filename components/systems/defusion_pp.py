@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from components.errors import UserError
 from components.models.defusion_pp import DeFusionPP, Encoder, Features, grid_of
-from components.training.defusion import Masked, MaskedViews, masked_l1, regions
+from components.systems.defusion import Masked, MaskedViews, masked_l1, regions
 
 ALPHA, KEEP = 0.1, 0.5
 

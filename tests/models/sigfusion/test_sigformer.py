@@ -6,7 +6,7 @@ import torch
 from pydantic import ValidationError
 
 from components.losses.fusion import sobel_magnitude
-from components.models.sigformer import SigFormer, SigFormerConfig
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
 
 SMALL = SigFormerConfig(width=16, heads=2, skip="none")
 

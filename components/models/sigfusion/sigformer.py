@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from components.models.blocks import (
+from components.models.sigfusion.blocks import (
     Attention,
     Convolution,
     Embedding,
@@ -24,8 +24,8 @@ from components.models.blocks import (
     ToSignals,
     skip,
 )
-from components.models.lapped import cosine_basis, lapped_basis, square_basis
-from components.models.transform import Signal, analyse, synthesise
+from components.models.sigfusion.lapped import cosine_basis, lapped_basis, square_basis
+from components.models.sigfusion.transform import Signal, analyse, synthesise
 from components.models.weights import load_weights
 from components.signal import boundaries as cuts
 from components.signal.ewt import Rule, mean_magnitude

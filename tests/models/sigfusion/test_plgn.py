@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from components.errors import UserError
-from components.models.plgn import KIND, Plgn, load_plgn, subband_mse
-from components.models.sigformer import SigFormer, SigFormerConfig
+from components.models.sigfusion.plgn import KIND, Plgn, load_plgn, subband_mse
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
 from components.models.weights import load_weights, save_weights
 from components.training.config import TrainConfig
 from components.training.loop import make_optimizer

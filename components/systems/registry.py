@@ -24,12 +24,10 @@ from components.models.refusion import ReFusionSystem
 from components.models.sspfusion import EXTRACTOR_KIND, Extractor, SSPFusion
 from components.models.sspfusion import KIND as SSPFUSION
 from components.models.systems import get_system
-from components.training.config import TrainConfig
-from components.training.data import CropBatches, Sample
-from components.training.defusion import MaskedViews, defusion_losses
-from components.training.defusion_pp import DeFusionPPTraining, ViewsAndPairs, defusion_pp_losses, frozen_encoder
-from components.training.emma import EquivariantBatches, emma_losses, sensing_losses
-from components.training.options import (
+from components.systems.defusion import MaskedViews, defusion_losses
+from components.systems.defusion_pp import DeFusionPPTraining, ViewsAndPairs, defusion_pp_losses, frozen_encoder
+from components.systems.emma import EquivariantBatches, emma_losses, sensing_losses
+from components.systems.options import (
     DeFusionOptions,
     DeFusionPPOptions,
     EmmaOptions,
@@ -37,8 +35,10 @@ from components.training.options import (
     ReFusionOptions,
     SspOptions,
 )
-from components.training.refusion import Episodes, refusion_losses
-from components.training.sspfusion import extractor_losses, sspfusion_losses
+from components.systems.refusion import Episodes, refusion_losses
+from components.systems.sspfusion import extractor_losses, sspfusion_losses
+from components.training.config import TrainConfig
+from components.training.data import CropBatches, Sample
 
 MULTI_MODAL = ("vif", "mif")
 
@@ -182,30 +182,30 @@ class System:
 
 
 SYSTEMS = {
-    "defusion": System(DeFusionOptions, train_defusion, ("models/defusion", "training/defusion")),
+    "defusion": System(DeFusionOptions, train_defusion, ("models/defusion", "systems/defusion")),
     "defusion_pp": System(
         DeFusionPPOptions,
         train_defusion_pp,
-        ("models/defusion", "models/defusion_pp", "training/defusion", "training/defusion_pp"),
+        ("models/defusion", "models/defusion_pp", "systems/defusion", "systems/defusion_pp"),
     ),
     "emma": System(
         EmmaOptions,
         train_emma,
-        ("losses/emma", "models/emma", "models/zoo/refusion", "training/emma"),
+        ("losses/emma", "losses/fusion", "models/emma", "models/zoo/refusion", "systems/emma"),
         corpora=True,
     ),
     "refusion_trained": System(
         ReFusionOptions,
         train_refusion,
-        ("losses/fusion", "losses/refusion", "models/refusion", "models/zoo/refusion", "training/refusion"),
+        ("losses/fusion", "losses/refusion", "models/refusion", "models/zoo/refusion", "systems/refusion"),
     ),
     "sspfusion": System(
-        SspOptions, train_sspfusion, ("losses/fusion", "losses/sspfusion", "models/sspfusion", "training/sspfusion")
+        SspOptions, train_sspfusion, ("losses/fusion", "losses/sspfusion", "models/sspfusion", "systems/sspfusion")
     ),
 }
 SHARED_CODE = (
     *("colour", "images", "models/tiling", "models/weights", "seeds", "training/checkpoint", "training/config"),
-    *("training/data", "training/images", "training/loop", "training/options", "training/systems"),
+    *("training/data", "training/images", "training/loop", "systems/options", "systems/registry"),
 )
 
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from components.models.fusion import FusionNet
-from components.models.sigformer import SigFormer, SigFormerConfig
+from components.models.sigfusion.fusion import FusionNet
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
 from components.models.tiling import pad_to, run_tiled
 
 CONFIG = SigFormerConfig(width=16, heads=2, skip="none")  # lossless from the start

@@ -8,8 +8,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from components.models.blocks import Attention, Mlp
-from components.models.sigformer import SigFormerConfig, Subbands
+from components.models.sigfusion.blocks import Attention, Mlp
+from components.models.sigfusion.sigformer import SigFormerConfig, Subbands
 
 Modulated = Literal["all", "none", "no_high", "no_low"]
 

@@ -8,9 +8,9 @@ import torch
 from components.device import Device
 from components.errors import UserError
 from components.models.systems import list_systems
+from components.systems.registry import SHARED_CODE, SYSTEMS, Material, Samples, parse_options
 from components.training.config import TrainConfig
 from components.training.loop import fit
-from components.training.systems import SHARED_CODE, SYSTEMS, Material, Samples, parse_options
 
 COMPONENTS = Path(__file__).parents[2] / "components"
 CPU = Device(torch.device("cpu"))

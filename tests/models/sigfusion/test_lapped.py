@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from components.models.lapped import cosine_basis, lapped_basis, square_basis
+from components.models.sigfusion.lapped import cosine_basis, lapped_basis, square_basis
 
 
 @pytest.mark.parametrize("size", [2, 4, 8, 16])

@@ -8,20 +8,11 @@ from components.errors import UserError
 from components.losses.refusion import LossWeights, fusion_loss, gradients, reconstruction_loss
 from components.models.refusion import KIND, LossProposal, Reconstruction, ReFusionSystem, load_refusion
 from components.models.weights import save_weights
+from components.systems.refusion import Episode, Episodes, outer_loss, refusion_losses
 from components.training.config import TrainConfig
 from components.training.loop import fit
-from components.training.refusion import Episode, Episodes, outer_loss, refusion_losses
 
 ALPHAS = {"alpha1": 1.0, "alpha2": 1.0}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """These layers are small: threads that wait for each other would take most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def sources(seed, size=(12, 12), dtype=torch.float32):

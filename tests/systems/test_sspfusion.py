@@ -6,9 +6,9 @@ import torch
 from components.device import Device
 from components.losses.sspfusion import charbonnier, structure_loss, structure_target
 from components.models.sspfusion import Extractor, SspConfig, SSPFusion
+from components.systems.sspfusion import extractor_losses, sspfusion_losses
 from components.training.config import TrainConfig
 from components.training.loop import fit
-from components.training.sspfusion import extractor_losses, sspfusion_losses
 
 CPU = Device(torch.device("cpu"))
 SMALL = SspConfig(widths=(4, 8, 8), blocks=1)

@@ -18,9 +18,9 @@ from components.losses.emma import (
     image_distance,
 )
 from components.models.emma import Sensing, SensingConfig, UFuser, UFuserConfig
+from components.systems.emma import EquivariantBatches, emma_losses, sensing_losses
 from components.training.config import TrainConfig
 from components.training.data import CropBatches, batches_from
-from components.training.emma import EquivariantBatches, emma_losses, sensing_losses
 from components.training.loop import fit
 
 CPU = Device(torch.device("cpu"))

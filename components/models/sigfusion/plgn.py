@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from components.models.modulator import Modulated, SignalModulator
-from components.models.sigformer import SigFormer, SigFormerConfig, Subbands
-from components.models.weights import load_model
+from components.models.sigfusion.modulator import Modulated, SignalModulator
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig, Subbands
+from components.models.weights import MODEL, load_model
 
 KIND = "plgn"
 PLANES = ("y", "cb", "cr")
@@ -84,6 +84,11 @@ class Plgn(nn.Module):
         modulated = self.modulate(source, channel)
         pixel = F.mse_loss(self.sigformer.reconstruct(modulated), target)
         return PlgnLoss(subband_mse(modulated, goal), pixel, identity_signal, identity_pixel)
+
+
+def plgn_path(task: str) -> Path:
+    """Where stage ``plgn`` leaves that of a task."""
+    return Path("data/plgn") / task / MODEL
 
 
 def load_plgn(path: Path) -> Plgn:

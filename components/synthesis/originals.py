@@ -1,0 +1,39 @@
+"""The photographs behind synthetic samples, cut as synthesis cut them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from components.errors import UserError
+from components.images import read_image
+from components.manifest import Photo
+from components.synthesis.crops import crop_of
+
+
+@dataclass(frozen=True)
+class Originals:
+    """Photographs by the rows of their samples.
+
+    Args:
+        photos: those that were planned, in the order of the manifest.
+        size: side of the samples.
+        seed: of the crops.
+    """
+
+    photos: Sequence[Photo]
+    size: int
+    seed: int
+
+    def __call__(self, row: Mapping[str, object]) -> np.ndarray:
+        """Float32 in [0, 1], (size, size) or (size, size, 3).
+
+        Raises:
+            UserError: the sample was made from other photographs, or its photograph cannot be read.
+        """
+        crop, place = divmod(int(row["key"]), len(self.photos))
+        photo = self.photos[place]
+        if photo.photo_id != row["photo_id"]:
+            raise UserError(f"data/synth: photograph {row['photo_id']!r} is not in the manifest; run 'dvc repro synth'")
+        image = read_image(photo.path)[0]
+        return crop_of(*image.shape[:2], self.size, crop, (self.seed, photo.sha256)).cut(image, self.size)
