@@ -75,6 +75,7 @@ class TaskPart:
     signals: Sequence[SignalPart]
     realism: TaskRealism
     curves: str
+    systems: Sequence[tuple[str, str]]
     modulation: Sequence[ModulationRow]
     validation: Sequence[tuple[str, float]]
 

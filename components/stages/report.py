@@ -19,7 +19,7 @@ from components.manifest import MODALITIES, TASKS, Pair, Photo, all_modalities, 
 from components.metrics import get_metric
 from components.models import get_method
 from components.models.sigfusion.plgn import Plgn, load_plgn
-from components.models.systems import list_systems
+from components.models.systems import list_systems, trained_systems
 from components.models.weights import MODEL
 from components.recipes import configured
 from components.report.figures import curves_figure, signals_figure
@@ -109,9 +109,18 @@ def task_part(context: Context, task: str, originals: Originals) -> TaskPart:
         signals=list(signal_parts(plgn, task, pairs, natural_planes(shards, originals))),
         realism=realism_part(context, task, pairs, shards, originals),
         curves=curves_figure(list(histories.items()), f"{task}-curves"),
+        systems=list(system_curves(context, task)),
         modulation=modulation_rows(histories["plgn"]),
         validation=validation(histories["finetune"]),
     )
+
+
+def system_curves(context: Context, task: str) -> Iterator[tuple[str, str]]:
+    """Name and training losses of every system that was trained for the task, the runs that only serve another first."""
+    for name, model in trained_systems(context.folder("systems", task)).items():
+        runs = [*sorted(model.parent.glob(f"*/{HISTORY}")), model.parent / HISTORY]
+        titles = [" ".join((name, *run.parent.relative_to(model.parent).parts)) for run in runs]
+        yield name, curves_figure(list(zip(titles, map(read_history, runs), strict=True)), f"{task}-{name}")
 
 
 def metric_values(context: Context, task: str) -> list[dict]:

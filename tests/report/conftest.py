@@ -13,7 +13,7 @@ from components.colour import describe, luma
 from components.config import validate
 from components.files import sha256_file
 from components.images import encode_webp, read_image, write_image
-from components.manifest import MODALITIES, PAIRS, PHOTOS, TASKS, Pair, Photo, write_table
+from components.manifest import MODALITIES, PAIRS, PHOTOS, TASKS, Pair, Photo, read_photos, write_table
 from components.models.sigfusion.plgn import KIND, Plgn
 from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
 from components.models.weights import MODEL, save_weights
@@ -79,7 +79,7 @@ def make_photos(folder: Path, count: int, size: int) -> list[Photo]:
         }
         photos.append(Photo(tile.photo_id, str(path), sha256_file(path), "0" * 16, size, size, 3, **facts))
     write_table(photos, folder / "photos.parquet", PHOTOS)
-    return photos
+    return read_photos(folder / "photos.parquet")
 
 
 def make_pairs(folder: Path, task: str, count: int, size: int) -> list[Pair]:

@@ -8,12 +8,14 @@ from pyarrow import parquet
 
 from components.errors import UserError
 from components.manifest import PAIRS, read_pairs, write_table
+from components.models.weights import MODEL
 from components.report.html import places
 from components.report.tables import build_tables
 from components.stages import report
 from components.stages.base import main
+from components.training.history import HISTORY, write_history
 
-from .conftest import BASELINES, METRICS, ROOT, context, tiny_params
+from .conftest import BASELINES, METRICS, ROOT, context, history, tiny_params
 
 TASKS = ("vif", "mif", "mfif", "mef")
 
@@ -72,6 +74,22 @@ def test_means_are_those_of_the_parquet(project):
     for row in rows:
         for name, cell in zip(METRICS, row.cells, strict=True):
             assert cell.mean == pytest.approx(expected[row.method, name])
+
+
+def test_trained_systems_have_curves(copy):
+    """Those of a run that is not finished are left out."""
+    for place, finished in (("vif/emma", True), ("vif/emma/sensing", True), ("vif/defusion", False)):
+        folder = copy / "data/systems" / place
+        folder.mkdir(parents=True)
+        (folder / MODEL).touch()
+        if finished:
+            write_history(history(("loss",), 40, {}), folder / HISTORY)
+    curves = dict(report.system_curves(context(tiny_params()), "vif"))
+    assert set(curves) == {"emma"} and list(report.system_curves(context(tiny_params()), "mif")) == []
+    assert curves["emma"].index("emma sensing") < curves["emma"].rindex("emma")
+    report.run(context(tiny_params()))
+    page = (copy / "data/report/index.html").read_text()
+    assert "Training losses of emma, vif" in section(page, "vif") and "emma" not in section(page, "mif")
 
 
 def test_validation_values_are_shown(page):
@@ -181,7 +199,7 @@ def test_a_metric_without_values_is_named(copy):
 def test_photograph_that_left_the_manifest(copy):
     photos = Path("data/ingest/photos/photos.parquet")
     table = parquet.read_table(photos)
-    parquet.write_table(table.slice(8), photos)
+    parquet.write_table(table.slice(1), photos)
     with pytest.raises(UserError, match="is not in the manifest; run 'dvc repro"):
         report.run(context(tiny_params()))
 
