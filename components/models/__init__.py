@@ -56,7 +56,7 @@ def load(name: str | Path, task: str | None = None, *, device: str = "cpu") -> "
     """A method whose ``fuse(a, b)`` maps two batches (B, 1, H, W) in [0, 1] to their fusion.
 
     Args:
-        name: from :func:`list_methods`, or the ``.safetensors`` file of a trained fusion network.
+        name: from :func:`list_methods`, or the ``.safetensors`` file of a trained fusion network, SigFusion's or a system's.
         task: whose network it is where each task has its own: ``sigfusion``'s lies in ``data/finetune/<task>``, those
             of the mission's systems in ``data/systems/<task>``, those published by others are imported by ``sigforge
             weights import``. If not said, the first the method serves.
@@ -69,8 +69,11 @@ def load(name: str | Path, task: str | None = None, *, device: str = "cpu") -> "
         method = get_method(str(name))
         return _with_weights(method, task, device) if method.kind == "learned" else method
     from components.models.sigfusion.fusion import load_fusion
+    from components.models.systems import system_in
 
     path = trained_model(task or "vif") if name == OURS else Path(name)
+    if system := name != OURS and system_in(path):
+        return replace(system.with_weights(path, device=device), name=str(name))
     net = load_fusion(path).to(device)
     return replace(get_method(OURS), name=str(name), function=lambda sources: net.fuse(*sources))
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from components.baselines.registry import TASKS, FusionMethod
 from components.errors import UserError
-from components.models.weights import MODEL
+from components.models.weights import MODEL, read_kind
 from components.training.history import HISTORY
 
 FOLDER = Path("data/systems")
@@ -63,6 +63,16 @@ def get_system(name: str) -> TrainedSystem:
         advice = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(list_systems())}"
         raise UserError(f"unknown system {name!r}: {advice}")
     return _SYSTEMS[name]
+
+
+def system_in(path: Path) -> TrainedSystem | None:
+    """The system whose network a model file holds; None if it holds something else.
+
+    Raises:
+        UserError: no such file, or not safetensors.
+    """
+    kind = read_kind(path)
+    return next((system for system in _SYSTEMS.values() if system.module == kind), None)
 
 
 def load_system(system: TrainedSystem, task: str | None = None, *, device: str = "cpu") -> TrainedSystem:

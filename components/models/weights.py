@@ -1,7 +1,8 @@
 """Model files: safetensors with the configuration inside, never pickles."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,17 +36,21 @@ def read_weights(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict]:
     Raises:
         UserError: no such file, not safetensors, or of another kind.
     """
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            facts = json.loads((file.metadata() or {}).get(METADATA, "{}"))
-            state = {name: file.get_tensor(name) for name in file.keys()}
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such model file; run the stage that trains it or give another path") from None
-    except SafetensorError as error:
-        raise UserError(f"{path}: not a complete safetensors file ({error}); make it anew") from None
+    with _opened(path) as (file, facts):
+        state = {name: file.get_tensor(name) for name in file.keys()}
     if facts.get("kind") != kind:
         raise UserError(f"{path}: holds a {facts.get('kind', 'nameless')} model where a {kind} model is needed")
     return state, facts["config"]
+
+
+def read_kind(path: Path) -> str | None:
+    """What kind of model a file says it holds; None if it says nothing.
+
+    Raises:
+        UserError: no such file, or not safetensors.
+    """
+    with _opened(path) as (_, facts):
+        return facts.get("kind")
 
 
 def load_weights(path: Path, module: nn.Module, *, kind: str, config: dict) -> None:
@@ -79,6 +84,17 @@ def load_model(path: Path, build: Callable[[dict], Model], *, kind: str) -> Mode
     except (KeyError, RuntimeError, TypeError, ValidationError):  # of the configuration, or of names and shapes
         raise UserError(f"{path}: made by another version of the network; train it again") from None
     return module.eval()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[safe_open, dict]]:
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            yield file, json.loads((file.metadata() or {}).get(METADATA, "{}"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such model file; run the stage that trains it or give another path") from None
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a complete safetensors file ({error}); make it anew") from None
 
 
 def model_fingerprint(path: Path) -> str:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from components.errors import UserError
-from components.models import get_method, list_methods
+from components.models import get_method, list_methods, load
 from components.models.cost import count_flops
 from components.models.defusion import DeFusion
 from components.models.defusion_pp import DeFusionPP
@@ -58,6 +58,8 @@ def test_a_file_becomes_the_method(tmp_path, monkeypatch):
     assert trained_systems(folder) == {}, "the history is written last"
     (folder / "emma/history.parquet").touch()
     assert trained_systems(folder) == {"emma": folder / "emma/model.safetensors"}
+    by_file = load(folder / "emma/model.safetensors")
+    assert torch.equal(by_file.fuse(a, b), net.fuse(a, b)) and by_file.name.endswith("emma/model.safetensors")
     with pytest.raises(UserError, match="holds a emma model where a sspfusion model is needed"):
         get_system("sspfusion").with_weights(folder / "emma/model.safetensors")
     with pytest.raises(UserError, match="data/systems/vif/emma/model.safetensors: no such model"):
