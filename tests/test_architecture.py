@@ -21,6 +21,7 @@ PLUMBING = {
     "components.errors",
     "components.files",
     "components.manifest",
+    "components.params",
     "components.progress",
     "components.runner",
     "components.seeds",

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from components.baselines.registry import TASKS, FusionMethod
 from components.errors import UserError
-from components.models.weights import MODEL, read_kind
-from components.training.history import HISTORY
+from components.models.weights import HISTORY, MODEL, read_kind
 
 FOLDER = Path("data/systems")
 

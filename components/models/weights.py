@@ -16,8 +16,8 @@ from components.files import sha256_file, write_atomic
 
 METADATA = "sigforge"
 
-MODEL = "model.safetensors"
-"""The name of what a stage trained, in its folder."""
+MODEL, HISTORY = "model.safetensors", "history.parquet"
+"""Names of what a stage trained, and of how, in its folder; the history is written last."""
 
 Model = TypeVar("Model", bound=nn.Module)
 

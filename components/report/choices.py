@@ -7,7 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from components.training.history import HISTORY, read_history
+from components.models.weights import HISTORY
+from components.training.history import read_history
 
 RECONSTRUCTION = ("psnr", "psnr_without_high", "psnr_without_low")
 

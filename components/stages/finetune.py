@@ -18,7 +18,9 @@ from components.training.fusion import fusion_losses
 from components.training.images import PlaneCache
 from components.training.validate import fusion_loss
 
-CODE = ("colour", "images", "losses/fusion", "models/sigfusion", "models/tiling", "signal", "training")
+CODE = (
+    *("colour", "images", "losses/fusion", "models/sigfusion", "models/tiling", "models/weights", "signal", "training"),
+)
 """Source that decides the result: a change of it trains anew."""
 
 

@@ -14,7 +14,7 @@ from components.corpus import CORPUS, corpora, fused_by_all
 from components.manifest import Pair, modalities, read_pairs
 from components.models.sigfusion.plgn import KIND, Plgn
 from components.models.sigfusion.sigformer import load_sigformer
-from components.models.weights import MODEL, save_weights
+from components.models.weights import HISTORY, MODEL, save_weights
 from components.seeds import rng_of, seed_of
 from components.stages.base import Context, key_of, main, open_folder
 from components.stages.trained import train, training_pairs
@@ -22,7 +22,7 @@ from components.subsets import spread
 from components.synthesis.channels import Channel, task_channels
 from components.synthesis.signal_index import signal_index, write_index
 from components.training.data import CropBatches
-from components.training.history import HISTORY, read_history, write_history
+from components.training.history import read_history, write_history
 from components.training.images import PlaneCache
 from components.training.loop import Row
 from components.training.validate import modulation
@@ -33,8 +33,8 @@ VALIDATED = 40
 """Held-out (pair, model) cells per channel that measure the modulators; all of them would take longer than training."""
 
 CODE = (
-    *("colour", "images", "models/sigfusion", "models/tiling", "signal", "synthesis/channels"),
-    *("synthesis/signal_index", "training"),
+    *("colour", "images", "models/sigfusion", "models/tiling", "models/weights", "signal"),
+    *("subsets", "synthesis/channels", "synthesis/signal_index", "training"),
 )
 """Source that decides the result: a change of it trains anew."""
 

@@ -27,8 +27,8 @@ from components.training.data import CropBatches
 from components.training.fusion import fusion_losses
 
 CODE = (
-    *("colour", "images", "losses/fusion", "models/sigfusion", "models/tiling", "shards/layout", "shards/reader"),
-    *("signal", "synthesis/crops", "synthesis/originals", "training"),
+    *("colour", "images", "losses/fusion", "models/sigfusion", "models/tiling", "models/weights", "shards", "signal"),
+    *("synthesis/crops", "synthesis/originals", "training"),
 )
 """Source that decides the result: a change of it trains anew."""
 

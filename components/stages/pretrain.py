@@ -17,7 +17,7 @@ from components.training.validate import reconstruction
 
 CODE = (
     *("colour", "images", "models/sigfusion/blocks", "models/sigfusion/lapped", "models/sigfusion/sigformer"),
-    *("models/sigfusion/transform", "models/tiling", "signal", "training"),
+    *("models/sigfusion/transform", "models/tiling", "models/weights", "signal", "training"),
 )
 """Source that decides the result: a change of it trains anew. Other models do not matter here."""
 

@@ -20,7 +20,7 @@ from components.metrics import get_metric
 from components.models import get_method
 from components.models.sigfusion.plgn import Plgn, load_plgn
 from components.models.systems import list_systems, trained_systems
-from components.models.weights import MODEL
+from components.models.weights import HISTORY, MODEL
 from components.recipes import configured
 from components.report.figures import curves_figure, signals_figure
 from components.report.gallery import Scene, pair_scene, picture, scores_of
@@ -32,7 +32,7 @@ from components.shards.reader import ShardPairs
 from components.stages.base import Context, main
 from components.stages.evaluate import OURS
 from components.synthesis.originals import Originals
-from components.training.history import HISTORY, read_history
+from components.training.history import read_history
 
 SAMPLES = 8
 """Photographs and target images per modality whose subband strengths are measured."""

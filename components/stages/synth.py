@@ -28,7 +28,7 @@ def run(context: Context) -> None:
     photos = read_photo_table(manifest).slice(0, config.limit)
     tests = hashes_of_tests(context, params.compute.workers)
     recipe = recipe_of(context)
-    code = ("models/sigfusion", "models/tiling", "signal", "synthesis", "shards", "colour", "images")
+    code = ("models/sigfusion", "models/tiling", "models/weights", "signal", "synthesis", "shards", "colour", "images")
     what = config.model_dump(mode="json", exclude=GROWS)
     key = key_of(params.seed, what, fingerprint_of(photos), tests, files=[recipe.model], code=code)
     folder = open_folder(context.folder(), key)

@@ -9,13 +9,13 @@ from torch.utils.data import Dataset
 from components.device import pick_device
 from components.errors import UserError
 from components.manifest import Pair
-from components.models.weights import MODEL, load_weights, save_weights
+from components.models.weights import HISTORY, MODEL, load_weights, save_weights
 from components.progress import progress
 from components.stages.base import Context, open_folder
 from components.training.checkpoint import NAME as CHECKPOINT
 from components.training.config import TrainConfig
 from components.training.data import batches_from
-from components.training.history import HISTORY, read_history, write_history
+from components.training.history import read_history, write_history
 from components.training.loop import Row, fit
 
 

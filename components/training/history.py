@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 from components.files import atomic_path
 from components.training.loop import Row
 
-HISTORY = "history.parquet"
 SCHEMA = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.float64())])
 
 

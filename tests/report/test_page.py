@@ -8,12 +8,12 @@ from pyarrow import parquet
 
 from components.errors import UserError
 from components.manifest import PAIRS, read_pairs, write_table
-from components.models.weights import MODEL
+from components.models.weights import HISTORY, MODEL
 from components.report.html import places
 from components.report.tables import build_tables
 from components.stages import report
 from components.stages.base import main
-from components.training.history import HISTORY, write_history
+from components.training.history import write_history
 
 from .conftest import BASELINES, METRICS, ROOT, context, history, tiny_params
 
