@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from components.runner import run_units
+from components.runner import give_back_memory, run_units
 from components.shards.layout import ShardPath, shards_in
 from components.shards.reader import read_samples
 from components.shards.verify import SHARD_NAME
@@ -68,7 +68,9 @@ def make_shard(shard: Shard, *, recipe: Recipe, folder: Place, key: dict[str, ob
     """
     path = shard_path(shard, folder=folder, task=recipe.task)
     kept = read_samples(path) if finished(path, key) else iter(())
-    return write_shard(path, samples(shard, recipe, kept), key)
+    report = write_shard(path, samples(shard, recipe, kept), key)
+    give_back_memory()
+    return report
 
 
 def beyond(shards: Plan, *, folder: Place, task: str) -> list[ShardPath]:
