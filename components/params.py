@@ -229,6 +229,7 @@ class Compute(Section):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: int = Field(2, ge=1, description="CPU threads of a training process")
     workers: int = Field(2, ge=1, description="processes over pairs or shards")
+    compile: bool = Field(False, description="torch.compile of SigFusion's networks in training; minutes at its start")
 
 
 class Params(Section):

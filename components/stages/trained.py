@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 from components.device import pick_device
 from components.errors import UserError
 from components.manifest import Pair
+from components.models.sigfusion.compiled import compile_parts
 from components.models.weights import HISTORY, MODEL, load_weights, save_weights
 from components.progress import progress
 from components.stages.base import Context, open_folder
@@ -98,6 +99,8 @@ def _fit(context: Context, model: nn.Module, dataset: Dataset, losses, config, f
     device = pick_device(compute.device, compute.precision)
     # On a CPU the cores are the model's; loader threads would only take them away.
     workers = compute.workers if device.torch.type == "cuda" else 0
+    if compute.compile:
+        compile_parts(model)
     with progress(label, config.steps) as bar:
         return fit(
             model,
