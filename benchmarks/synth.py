@@ -27,6 +27,7 @@ from components.manifest import PHOTOS, Photo, fingerprint_of, read_photo_table
 from components.models.sigfusion.plgn import KIND, Plgn
 from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
 from components.models.weights import save_weights
+from components.runner import keep_freed_memory
 from components.shards.writer import Sample, write_shard
 from components.sources.demo import photographs
 from components.synthesis.channels import task_channels
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as every worker does
     with tempfile.TemporaryDirectory() as folder:
         if options.plan:
             print(planning(Path(folder), options.plan))

@@ -1,11 +1,17 @@
 """Units are taken as they are needed, wherever they run, and none is lost."""
 
+import ctypes
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from components.errors import UserError
 from components.runner import IN_FLIGHT, map_on, run_units
+
+ROOT = Path(__file__).parents[1]
 
 
 def double(number):
@@ -38,3 +44,35 @@ def test_a_mistake_stops_the_rest():
     with ThreadPoolExecutor(1) as pool, pytest.raises(UserError, match="13: unlucky"):
         list(map_on(pool, double, (taken.append(n) or n for n in range(10 * IN_FLIGHT))))
     assert len(taken) < 4 * IN_FLIGHT
+
+
+MEMORY = """
+import resource, sys
+from components.runner import give_back_memory, keep_freed_memory
+
+def faults(blocks):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(blocks):
+        bytearray(8 << 20)[::4096]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1])
+
+before = faults(50)
+keep_freed_memory()
+faults(1)
+after, held = faults(50), resident()
+scattered = [bytes(100_000) for _ in range(2000)][::50]
+kept = resident()
+give_back_memory()
+print(before, after, kept - resident())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="another C library than glibc")
+def test_memory_is_kept_between_images_and_given_back_when_asked():
+    told = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    before, after, given_back = map(int, told.split())
+    assert after < before / 10, "pages are got anew for every image"
+    assert given_back > 10_000, "40 MB of pages between those in use"

@@ -18,7 +18,7 @@ from components.errors import UserError
 from components.files import canonical_json, fingerprint, hash_of, write_atomic
 from components.manifest import TASKS
 from components.params import Params
-from components.runner import die_with_parent
+from components.runner import die_with_parent, keep_freed_memory
 
 KEY = "KEY"
 PACKAGE = Path(__file__).parents[1]
@@ -67,6 +67,7 @@ def main(stage: str, run: Run, *, sections: tuple[str, ...], tasks: tuple[str, .
     try:
         params = load_params()
         torch.set_num_threads(params.compute.threads)
+        keep_freed_memory()
         with tracking.stage_run(stage, task, _recorded(params, sections)) as ledger:
             run(Context(stage, task, params, ledger))
     except UserError as error:
