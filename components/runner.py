@@ -101,17 +101,17 @@ def _on_one_thread(work: Callable[[Unit], Result], unit: Unit) -> Result:
 
 def die_with_parent() -> None:
     """Ask the kernel to end this process when the one that started it dies; Linux only, nothing happens elsewhere."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if prctl := _of_the_c_library("prctl"):
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep what is freed for the next image, instead of getting it from the system page by page, which
-    takes a fifth of a network's time on a CPU.
+    """Let the C library keep what is freed for the next image; getting it from the system page by page takes a fifth of
+    a network's time on a CPU.
 
     With glibc only; nothing happens elsewhere.
     """
-    if mallopt := _of_glibc("mallopt"):
+    if mallopt := _of_the_c_library("mallopt"):
         mallopt(M_MMAP_THRESHOLD, 32 << 20)
         mallopt(M_TRIM_THRESHOLD, 1 << 30)
 
@@ -121,11 +121,11 @@ def give_back_memory() -> None:
 
     With glibc only; nothing happens elsewhere.
     """
-    if trim := _of_glibc("malloc_trim"):
+    if trim := _of_the_c_library("malloc_trim"):
         trim(0)
 
 
-def _of_glibc(name: str) -> Callable[..., int] | None:
+def _of_the_c_library(name: str) -> Callable[..., int] | None:
     return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from components.models.weights import HISTORY
-from components.training.history import read_history
+from components.training.history import read_history, validation
 
 RECONSTRUCTION = ("psnr", "psnr_without_high", "psnr_without_low")
 
@@ -20,7 +20,8 @@ def measured(project: Path, task: str) -> Measured:
 
     Pixel errors compare between projects; signal errors are those of other signals where the subbands differ.
     """
-    before, after = (_validated(project / "data" / stage / HISTORY) for stage in ("pretrain", f"plgn/{task}"))
+    histories = (project / "data" / stage / HISTORY for stage in ("pretrain", f"plgn/{task}"))
+    before, after = (dict(validation(read_history(path))) for path in histories)
     errors = {name: 1e3 * value for name, value in after.items() if not name.endswith("_samples")}
     return {name: before[name] for name in RECONSTRUCTION} | dict(sorted(errors.items()))
 
@@ -46,10 +47,6 @@ def main(path: Path) -> None:
     """Print the table of a file."""
     found = json.loads(path.read_text())
     print(table({row["name"]: measured(Path(row["folder"]), found["task"]) for row in found["rows"]}))
-
-
-def _validated(history: Path) -> Measured:
-    return {row.name.removeprefix("val_"): row.value for row in read_history(history) if row.name.startswith("val_")}
 
 
 if __name__ == "__main__":

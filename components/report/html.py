@@ -13,6 +13,7 @@ from components.metrics import Metric
 from components.report.gallery import Picture, Scene
 from components.report.realism import TaskRealism
 from components.report.tables import SIMULATED, Table, caption
+from components.training.history import validation
 from components.training.loop import Row
 
 TEMPLATE = "page.html.j2"
@@ -115,11 +116,6 @@ def render(page: Page) -> str:
     environment.filters |= {"symbol": symbol, "words": words, "change": change}
     shared = {"page": page, "titles": TITLES, "mark": SIMULATED, "caption": caption, "places": places}
     return environment.get_template(TEMPLATE).render(shared)
-
-
-def validation(history: Sequence[Row]) -> list[tuple[str, float]]:
-    """(name, value) of what was measured after training."""
-    return [(row.name.removeprefix("val_"), row.value) for row in history if row.name.startswith("val_")]
 
 
 def modulation_rows(history: Sequence[Row]) -> list[ModulationRow]:

@@ -21,6 +21,8 @@ from components.params import Params
 from components.runner import die_with_parent, keep_freed_memory
 
 KEY = "KEY"
+SIGFUSION = ("colour", "images", "models/sigfusion", "models/tiling", "models/weights", "signal")
+"""Source of SigFusion's networks and of the planes that they see."""
 PACKAGE = Path(__file__).parents[1]
 DATA = Path("data")
 

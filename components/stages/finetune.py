@@ -11,16 +11,14 @@ from components.models.sigfusion.fusion import KIND, FusionNet
 from components.models.sigfusion.sigformer import SigFormer
 from components.models.weights import MODEL, load_weights
 from components.seeds import seed_of
-from components.stages.base import Context, key_of, main
+from components.stages.base import SIGFUSION, Context, key_of, main
 from components.stages.trained import train, training_pairs
 from components.training.data import CropBatches
 from components.training.fusion import fusion_losses
 from components.training.images import PlaneCache
 from components.training.validate import fusion_loss
 
-CODE = (
-    *("colour", "images", "losses/fusion", "models/sigfusion", "models/tiling", "models/weights", "signal", "training"),
-)
+CODE = (*SIGFUSION, "losses/fusion", "training")
 """Source that decides the result: a change of it trains anew."""
 
 

@@ -16,7 +16,7 @@ from components.models.sigfusion.plgn import KIND, Plgn
 from components.models.sigfusion.sigformer import load_sigformer
 from components.models.weights import HISTORY, MODEL, save_weights
 from components.seeds import rng_of, seed_of
-from components.stages.base import Context, key_of, main, open_folder
+from components.stages.base import SIGFUSION, Context, key_of, main, open_folder
 from components.stages.trained import train, training_pairs
 from components.subsets import spread
 from components.synthesis.channels import Channel, task_channels
@@ -32,10 +32,7 @@ INDEX = "signals.parquet"
 VALIDATED = 40
 """Held-out (pair, model) cells per channel that measure the modulators; all of them would take longer than training."""
 
-CODE = (
-    *("colour", "images", "models/sigfusion", "models/tiling", "models/weights", "signal"),
-    *("subsets", "synthesis/channels", "synthesis/signal_index", "training"),
-)
+CODE = (*SIGFUSION, "subsets", "synthesis/channels", "synthesis/signal_index", "training")
 """Source that decides the result: a change of it trains anew."""
 
 

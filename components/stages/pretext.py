@@ -20,16 +20,13 @@ from components.models.weights import MODEL
 from components.seeds import seed_of
 from components.shards.layout import shards_in
 from components.shards.reader import ShardPairs
-from components.stages.base import Context, key_of, main
+from components.stages.base import SIGFUSION, Context, key_of, main
 from components.stages.trained import train
 from components.synthesis.originals import Originals
 from components.training.data import CropBatches
 from components.training.fusion import fusion_losses
 
-CODE = (
-    *("colour", "images", "losses/fusion", "models/sigfusion", "models/tiling", "models/weights", "shards", "signal"),
-    *("synthesis/crops", "synthesis/originals", "training"),
-)
+CODE = (*SIGFUSION, "losses/fusion", "shards", "synthesis/crops", "synthesis/originals", "training")
 """Source that decides the result: a change of it trains anew."""
 
 

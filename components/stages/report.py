@@ -24,7 +24,7 @@ from components.models.weights import HISTORY, MODEL
 from components.recipes import configured
 from components.report.figures import curves_figure, signals_figure
 from components.report.gallery import Scene, pair_scene, picture, scores_of
-from components.report.html import Page, SignalPart, TaskPart, modulation_rows, render, validation
+from components.report.html import Page, SignalPart, TaskPart, modulation_rows, render
 from components.report.realism import TaskRealism, task_realism, write_realism
 from components.report.signals import CHANNEL, KINDS, ModalitySignals, measure
 from components.report.tables import Table, build_tables, comma_separated, latex, markdown
@@ -32,7 +32,7 @@ from components.shards.reader import ShardPairs
 from components.stages.base import Context, main
 from components.stages.evaluate import OURS
 from components.synthesis.originals import Originals
-from components.training.history import read_history
+from components.training.history import read_history, validation
 
 SAMPLES = 8
 """Photographs and target images per modality whose subband strengths are measured."""
@@ -116,7 +116,7 @@ def task_part(context: Context, task: str, originals: Originals) -> TaskPart:
 
 
 def system_curves(context: Context, task: str) -> Iterator[tuple[str, str]]:
-    """Name and training losses of every system that was trained for the task, the runs that only serve another first."""
+    """Name and training losses of every system that was trained for the task, runs that serve another first."""
     for name, model in trained_systems(context.folder("systems", task)).items():
         runs = [*sorted(model.parent.glob(f"*/{HISTORY}")), model.parent / HISTORY]
         titles = [" ".join((name, *run.parent.relative_to(model.parent).parts)) for run in runs]

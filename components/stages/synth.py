@@ -9,7 +9,7 @@ from components.errors import UserError
 from components.manifest import fingerprint_of, read_pairs, read_photo_table
 from components.models.weights import MODEL, model_fingerprint
 from components.runner import run_units
-from components.stages.base import Context, key_of, main, open_folder
+from components.stages.base import SIGFUSION, Context, key_of, main, open_folder
 from components.synthesis.gates import hash_of_image, refused_photos
 from components.synthesis.plan import Plan, plan
 from components.synthesis.samples import Recipe, sized_for
@@ -28,9 +28,10 @@ def run(context: Context) -> None:
     photos = read_photo_table(manifest).slice(0, config.limit)
     tests = hashes_of_tests(context, params.compute.workers)
     recipe = recipe_of(context)
-    code = ("models/sigfusion", "models/tiling", "models/weights", "signal", "synthesis", "shards", "colour", "images")
     what = config.model_dump(mode="json", exclude=GROWS)
-    key = key_of(params.seed, what, fingerprint_of(photos), tests, files=[recipe.model], code=code)
+    key = key_of(
+        params.seed, what, fingerprint_of(photos), tests, files=[recipe.model], code=(*SIGFUSION, "shards", "synthesis")
+    )
     folder = open_folder(context.folder(), key)
     refused = refused_photos(photos, config.gates, tests, size=config.size)
     shards = plan(photos, config.shard_size, refused, crops=config.crops, pairs=config.pairs)

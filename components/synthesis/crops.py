@@ -77,6 +77,11 @@ def crop_of(height: int, width: int, size: int, number: int = 0, names: tuple[ob
     return Crop(*(int(value) for value in found[number][:3]), flip=bool(found[number][3]))
 
 
+def crop_of_photo(image: np.ndarray, sha256: str, size: int, number: int, *, seed: int) -> Crop:
+    """:func:`crop_of` as synthesis names photographs: by the seed and the hash of their file."""
+    return crop_of(*image.shape[:2], size, number, (seed, sha256))
+
+
 @lru_cache(maxsize=4096)
 def _crops(height: int, width: int, size: int, number: int, names: tuple[object, ...]) -> np.ndarray:
     """Rows (top, left, side, flip) of crops 0 to ``number`` at most, as many as there is room for."""

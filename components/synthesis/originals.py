@@ -8,7 +8,7 @@ import numpy as np
 from components.errors import UserError
 from components.images import read_image
 from components.manifest import Photo
-from components.synthesis.crops import crop_of
+from components.synthesis.crops import crop_of_photo
 
 
 @dataclass(frozen=True)
@@ -36,4 +36,4 @@ class Originals:
         if photo.photo_id != row["photo_id"]:
             raise UserError(f"data/synth: photograph {row['photo_id']!r} is not in the manifest; run 'dvc repro synth'")
         image = read_image(photo.path)[0]
-        return crop_of(*image.shape[:2], self.size, crop, (self.seed, photo.sha256)).cut(image, self.size)
+        return crop_of_photo(image, photo.sha256, self.size, crop, seed=self.seed).cut(image, self.size)

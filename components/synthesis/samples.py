@@ -23,7 +23,7 @@ from components.manifest import Photo
 from components.models.sigfusion.plgn import load_plgn
 from components.shards.layout import key_name
 from components.shards.writer import Failure, Sample
-from components.synthesis.crops import Crop, crop_of
+from components.synthesis.crops import Crop, crop_of_photo
 from components.synthesis.gates import Gates, refuse_pair
 from components.synthesis.plan import Planned, Shard
 from components.synthesis.synthesizer import Synthesizer, to_ycbcr
@@ -158,7 +158,7 @@ def _load(entry: Planned | Sample, maker: Synthesizer, recipe: Recipe) -> _Loade
             raise _vanished(photo) from error  # a folder that is not mounted is no property of the photograph
         return _failure(entry, maker, f"{error.reason}: {error}")
     try:
-        crop = crop_of(*image.shape[:2], recipe.size, entry.crop, (recipe.seed, photo.sha256))
+        crop = crop_of_photo(image, photo.sha256, recipe.size, entry.crop, seed=recipe.seed)
     except UserError as error:
         reason = "too_small" if min(image.shape[:2]) < recipe.size else "no_room"
         return _failure(entry, maker, f"{reason}: {error}")

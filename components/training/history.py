@@ -1,5 +1,6 @@
 """What a training run logged, as a file beside its model."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,3 +22,8 @@ def write_history(history: list[Row], path: Path) -> None:
 def read_history(path: Path) -> list[Row]:
     """The rows that :func:`write_history` wrote."""
     return [Row(**row) for row in pq.read_table(path).to_pylist()]
+
+
+def validation(history: Sequence[Row]) -> list[tuple[str, float]]:
+    """(name, value) of what was measured after training."""
+    return [(row.name.removeprefix("val_"), row.value) for row in history if row.name.startswith("val_")]
