@@ -125,7 +125,7 @@ def load_network(method: PublishedMethod, task: str | None = None) -> PublishedN
         net.load_state_dict(state)
     except RuntimeError:  # of names and shapes
         raise UserError(f"{path}: converted by another version of SigForge: {weights.advice}") from None
-    return net.eval().requires_grad_(False)
+    return net.to(memory_format=net.memory_format).eval().requires_grad_(False)
 
 
 def _origin(weights: Weights) -> dict[str, str]:

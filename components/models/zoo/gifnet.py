@@ -27,6 +27,7 @@ class GifNet(PublishedNet):
     """
 
     minimum = 2 * WINDOW
+    memory_format = torch.channels_last
     unused = r"^decoder_rec\.|relative_positions$|layer1\.weights\.|weights_mfif\.1"  # for training, or computed here
     renames: ClassVar[dict[str, str]] = {
         r"\.conv2d\.": ".",
@@ -138,7 +139,8 @@ class Stream(nn.Module):
         """Window attention plus the depthwise branch, projected; (B, 98, H, W)."""
         height, width = value.shape[-2:]
         q, k, v = (to_windows(x, shift) for x in (query, key, value))
-        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        # Four axes: with three, PyTorch takes the slower way that writes every window's weights down.
+        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias[None])
         return self.project(self.conv(value) + from_windows(attended, height, width, shift))
 
 

@@ -27,6 +27,7 @@ class LrrNet(PublishedNet):
     minimum = 2
     radius = 11
     tile = 128  # 256 channels at full resolution: small tiles stay in the cache
+    memory_format = torch.channels_last
     renames: ClassVar[dict[str, str]] = {
         r"\.conv2d\.": ".",
         r"^get_ls1\.": "splits.0.",

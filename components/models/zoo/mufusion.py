@@ -27,6 +27,7 @@ class MuFusion(PublishedNet):
     """
 
     multiple, minimum = 2, 4
+    memory_format = torch.channels_last
     renames: ClassVar[dict[str, str]] = {r"^conv(\d+)\.1\.": r"conv\1."}
 
     def __init__(self) -> None:

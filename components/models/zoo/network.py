@@ -20,6 +20,7 @@ class PublishedNet(nn.Module):
         minimum: shortest side that the padding inside can handle, in pixels.
         radius: how far an output pixel sees, in pixels; None if it sees the whole image.
         tile: side from which images are fused in tiles, in pixels.
+        memory_format: of the weights; channels last where that is faster on a CPU and as near to the authors' output.
         renames: regular expressions that turn published tensor names into ours, with their replacements, in order.
         swapped: ``fuse`` gives the sources to the network in the other order; set from the weights.
         unused: published tensors that fusing does not need, as a regular expression on their names.
@@ -29,6 +30,7 @@ class PublishedNet(nn.Module):
     minimum: ClassVar[int] = 1
     radius: ClassVar[int | None] = None
     tile: ClassVar[int] = 1024
+    memory_format: ClassVar[torch.memory_format] = torch.contiguous_format
     renames: ClassVar[dict[str, str]] = {}
     unused: ClassVar[str] = r"$^"
     swapped: bool = False
