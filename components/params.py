@@ -140,6 +140,15 @@ class Systems(Section):
         return self
 
 
+class Transfer(Section):
+    """Per task: systems that are trained once more, on synthetic pairs before the real ones."""
+
+    vif: tuple[str, ...] = ()
+    mif: tuple[str, ...] = ()
+    mfif: tuple[str, ...] = ()
+    mef: tuple[str, ...] = ()
+
+
 class SigFormer(SigFormerConfig):
     """The architecture, which model files carry, and how its weights come about, which they do not."""
 
@@ -241,6 +250,7 @@ class Params(Section):
     ingest: Ingest
     fuse: Fuse
     systems: Systems = Systems()
+    transfer: Transfer = Transfer()
     pretrain: TrainConfig
     plgn: Plgn
     synth: Synth
@@ -248,3 +258,12 @@ class Params(Section):
     finetune: Finetune
     evaluate: Evaluate
     report: Report
+
+    @model_validator(mode="after")
+    def _transferred_are_systems(self) -> "Params":
+        for task in ("vif", "mif", "mfif", "mef"):
+            named = getattr(self.systems, task)
+            for name in getattr(self.transfer, task):
+                if name not in named:
+                    raise ValueError(f"transfer.{task}: '{name}' is not under 'systems.{task}'; name it there, too")
+        return self

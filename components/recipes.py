@@ -34,7 +34,7 @@ from components.files import fingerprint, hash_of, sha256_file
 from components.fusing import LumaFusion, fuse_batch, fuse_files
 from components.images import read_image, write_image
 from components.manifest import Pair
-from components.models.systems import list_systems
+from components.models.systems import is_system
 from components.runner import run_units
 
 CHUNK = 16
@@ -107,7 +107,7 @@ def configured(name: str, options: dict[str, object], task: str) -> FusionMethod
         >>> configured("cnn", {"external": "folder", "path": "fused/cnn"}, "mfif").kind
         'external'
     """
-    if name in list_systems():
+    if is_system(name):
         raise UserError(f"'{name}' is trained here: name it under 'systems.{task}', or give this method another name")
     if KEY in options:
         return external_method(name, options)

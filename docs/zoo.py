@@ -1,8 +1,9 @@
 """Write docs/zoo.md: every fusion method's size, cost, agreement with its authors' code, and scores on real pairs.
 
-``python docs/zoo.py``; needs the real images, the imported weights and the recorded outputs. Fused images, contact
-sheets and measured values go to ``data/zoo``: only what is missing there is made again, and nothing but the page by
-``--tasks`` alone. Remove the folder to measure everything anew.
+``python docs/zoo.py``; needs the real images, the imported weights and the recorded outputs; ``--trained`` names the
+folder of a run of ``conf/real.yaml`` whose systems and fusion networks are shown too. Fused images, contact sheets and
+measured values go to ``data/zoo``: only what is missing there is made again, and nothing but the page by ``--tasks``
+alone. Remove the folder to measure everything anew.
 """
 
 import argparse
@@ -29,11 +30,21 @@ from components.files import write_atomic
 from components.manifest import TASKS, Pair, Quarantined
 from components.metrics import PAPER, get_metric
 from components.models.cost import COST_SIZE
+from components.models.defusion import DeFusion
+from components.models.defusion_pp import DeFusionPP
+from components.models.emma import UFuser
+from components.models.refusion import ReFusionSystem
+from components.models.sigfusion.fusion import FusionNet
+from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
+from components.models.sspfusion import SSPFusion
+from components.models.systems import trained_systems
+from components.models.weights import MODEL, read_kind, read_weights
 from components.params import FolderPairs, Params
 from components.recipes import configured
 from components.scores import score_image
 from components.sources.folders import check_pair, drop_duplicates, pair_folders
 from components.stages.base import Context
+from components.stages.evaluate import OURS, fuse_pairs
 from components.stages.fuse import fuse_corpus
 from components.stages.ingest import with_splits
 from components.tracking import StageRun
@@ -42,12 +53,25 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, FOLDER = ROOT / "docs/zoo.md", ROOT / "data/zoo"
 PAIRS = {"vif": 10, "mif": 12, "mfif": 6, "mef": 4}
 SHEET_PAIRS = 2
+TRAINED_HERE = {
+    "defusion": DeFusion,
+    "defusion_pp": DeFusionPP,
+    "emma": UFuser,
+    "refusion_trained": ReFusionSystem,
+    OURS: lambda: FusionNet(SigFormer(SigFormerConfig())),
+    "sspfusion": SSPFusion,
+}
+"""Networks that have no published weights, as they are by default."""
 
 INTRODUCTION = """# The zoo
 
 Made by `python docs/zoo.py` from the registry and measured values: do not edit. `sigforge methods NAME` says more of a
-method, `sigforge weights list` where published weights are had. SigFusion and the systems that stage `systems` trains
-have no published weights; how they score stands in the report of a run.
+method, `sigforge weights list` where published weights are had.
+
+SigFusion and the five systems that stage `systems` trains have no published weights: kind "trained here". Their
+parameters (parts for training included), GFLOPs and ms are those of the networks by default, the papers' sizes; their
+scores those of the narrower and shortly trained networks of `conf/real.yaml`, which took minutes on a CPU and say
+nothing of what the papers' training gives.
 
 Parameters are learned numbers. GFLOPs: 10^9 operations for two sources of 640x480 pixels, multiplications and additions
 apart, transforms and activations left out. ms: CPU time of one thread for the same, {machine}, torch {torch}.
@@ -60,6 +84,7 @@ SCORES = """## {task}
 
 Means over {pairs} real pairs ({sets}), every {step} of the test split in order of their names. Best bold, second
 underlined. s: CPU seconds per pair; min: CPU minutes for all {total} pairs at that rate; –: not measured.
+Trained here: {trained}.
 """
 
 HEADS = ("method", "paper", "kind", "parameters", "GFLOPs", "ms", "golden", "licence of the weights")
@@ -70,12 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tasks", nargs="*", choices=TASKS, default=TASKS, help="measure these; the rest as it was")
     parser.add_argument("--pairs", type=int, help="pairs per task")
+    parser.add_argument("--trained", type=Path, default=ROOT / "data", help="folder with 'systems' and 'finetune'")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     params = real_params()
     try:
         for task in options.tasks:
-            measure_task(task, params, options.pairs or PAIRS[task])
+            measure_task(task, params, options.pairs or PAIRS[task], options.trained)
         costs = remembered(FOLDER / "costs.json", partial(measure_costs, params))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -114,11 +140,11 @@ def measure_costs(params: Params) -> dict:
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(2, 1, 30, 40, generator=generator)
     a, b = torch.nn.functional.interpolate(coarse, COST_SIZE, mode="bicubic").clamp(0, 1)[:, None]
-    for name, method in methods_of(params).items():
-        if method.kind != "external":
-            fuse = models.load(name).fuse
-            costs["ms"][name] = cpu_milliseconds(lambda fuse=fuse: fuse(a, b))
-            print(f"{name}: {costs['ms'][name]:.1f} ms", file=sys.stderr, flush=True)
+    ready = {n: lambda n=n: models.load(n) for n, method in methods_of(params).items() if method.kind != "external"}
+    for name, build in sorted({**ready, **TRAINED_HERE}.items()):
+        fuse = build().fuse
+        costs["ms"][name] = cpu_milliseconds(lambda fuse=fuse: fuse(a, b))
+        print(f"{name}: {costs['ms'][name]:.1f} ms", file=sys.stderr, flush=True)
     for case in golden.CASES:
         found, _ = golden.difference(case)
         costs["golden"][case.method] = max(found, costs["golden"].get(case.method, 0))
@@ -136,22 +162,44 @@ def cpu_milliseconds(work) -> float:
     return statistics.median(spent)
 
 
-def measure_task(task: str, params: Params, count: int) -> None:
+def measure_task(task: str, params: Params, count: int, trained: Path) -> None:
     """Fuse a sample of the task's test pairs with all its methods, score it, draw the contact sheet."""
     pairs, step, total = sample(task, params, count)
     context, path = Context("fuse", task, params, StageRun()), FOLDER / task / "scores.json"
     seconds = json.loads(path.read_text())["seconds"] if path.exists() else {}
+    networks = trained_here(task, trained)
     facts = {"pairs": len(pairs), "step": step, "total": total, "sets": sorted({pair.source for pair in pairs})}
+    facts["trained"] = {name: learned_numbers(path) for name, path in networks.items()}
     rows: dict[str, dict[str, float]] = {}
-    for name, options in getattr(params.fuse, task).items():
+    for name in [*getattr(params.fuse, task), *networks]:
         started = time.process_time()
-        new = fuse_corpus(FOLDER / task / name, name, options, pairs, context, lambda *a, **k: None)
-        if new:
-            seconds[name] = (time.process_time() - started) / len(new)
+        if new := fuse(name, pairs, context, networks.get(name)):
+            seconds[name] = (time.process_time() - started) / new
         rows[name] = mean_scores(pairs, name, FOLDER / task / name)
         write_atomic(path, json.dumps(facts | {"seconds": seconds, "methods": rows}, indent=1))
         print(f"{task} {name}", file=sys.stderr, flush=True)
     contact_sheet(pairs[:: -(-len(pairs) // SHEET_PAIRS)], FOLDER / task, rows).save(FOLDER / f"{task}.png")
+
+
+def fuse(name: str, pairs: Sequence[Pair], context: Context, model: Path | None) -> int:
+    """Fuse with a configured method, or with a model that was trained here; how many pairs had not been fused."""
+    folder, started = FOLDER / context.task / name, time.time()
+    if model is None:
+        options = getattr(context.params.fuse, context.task)[name]
+        return len(fuse_corpus(folder, name, options, pairs, context, lambda *a, **k: None))
+    made = fuse_pairs(folder, model, lambda: models.load(model).fuse, pairs, context, "cpu")
+    return sum(path.stat().st_mtime >= started for path in made.values())
+
+
+def trained_here(task: str, root: Path) -> dict[str, Path]:
+    """The model files of a run: the task's systems and its fusion network."""
+    ours = root / "finetune" / task / MODEL
+    return trained_systems(root / "systems" / task) | ({OURS: ours} if ours.exists() else {})
+
+
+def learned_numbers(model: Path) -> int:
+    """How many a model file holds."""
+    return sum(tensor.numel() for tensor in read_weights(model, kind=read_kind(model))[0].values())
 
 
 def mean_scores(pairs: Sequence[Pair], name: str, folder: Path) -> dict[str, float]:
@@ -192,11 +240,12 @@ def folder_pairs(task: str, source: FolderPairs) -> list:
 
 def render(costs: Mapping, tables: Mapping[str, Mapping]) -> str:
     """The whole page."""
-    methods = methods_of(real_params())
+    methods = methods_of(real_params()) | {name: models.get_method(name) for name in TRAINED_HERE}
     head = INTRODUCTION.format(machine=costs["machine"], torch=costs["torch"])
     parts = [head, table(HEADS, (facts(method, costs) for method in methods.values())), ""]
     for task, found in tables.items():
-        text = found | {"step": ordinal(found["step"]), "sets": ", ".join(found["sets"])}
+        trained = ", ".join(f"`{name}` ({count:,} numbers)" for name, count in sorted(found["trained"].items()))
+        text = found | {"step": ordinal(found["step"]), "sets": ", ".join(found["sets"]), "trained": trained or "none"}
         parts += [SCORES.format(task=task, **text), score_table(found["methods"], found["seconds"], found["total"]), ""]
     return "\n".join(parts)
 
@@ -209,7 +258,7 @@ def facts(method: FusionMethod, costs: Mapping) -> list[str]:
     return [
         f"`{method.name}`",
         f"{method.paper} {method.year or ''}".strip() or "–",
-        method.kind,
+        "trained here" if method.name in TRAINED_HERE else method.kind,
         f"{method.parameters:,}" if method.parameters else "–",
         f"{method.flops / 1e9:.1f}" if method.flops else "–",
         "–" if milliseconds is None else f"{milliseconds:.3g}" if milliseconds < 1000 else f"{milliseconds:,.0f}",

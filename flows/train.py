@@ -7,7 +7,7 @@ from flows.target import TaskName, run_target
 
 @flow(name="train", flow_run_name="train-{task}")
 def train(task: TaskName) -> None:
-    """Train the networks of the task: SigFormer, the modulators, fusion on synthetic and on real pairs, the systems."""
+    """Train the networks of the task: SigFormer, the modulators, fusion on synthetic and real pairs, the systems."""
     run_target("pretrain")
-    for stage in ("plgn", "pretext", "finetune", "systems"):
+    for stage in ("plgn", "pretext", "finetune", "systems", "transfer"):
         run_target(f"{stage}@{task}")

@@ -16,7 +16,7 @@ from components.manifest import TASKS
 
 ROOT = Path(__file__).parents[1]
 IN_TURN = ("fuse", "plgn", "synth", "pretext", "finetune", "evaluate")
-PER_TASK = (*IN_TURN, "systems")
+PER_TASK = (*IN_TURN, "systems", "transfer")
 TARGETS = {
     "ingest@photos",
     "pretrain",
@@ -24,7 +24,7 @@ TARGETS = {
     *(f"{stage}@{task}" for stage in ("ingest", *PER_TASK) for task in TASKS),
 }
 CHAIN = {"ingest@photos", "ingest@vif", "pretrain", *(f"{stage}@vif" for stage in PER_TASK)}
-BELOW_SYNTH = {f"{stage}@vif" for stage in ("synth", "pretext", "finetune", "evaluate")}
+BELOW_SYNTH = {f"{stage}@vif" for stage in ("synth", "pretext", "finetune", "transfer", "evaluate")}
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,8 @@ def test_the_graph_reads_like_the_pipeline(graph):
         assert graph[f"ingest@{task}"] == {f"{stage}@{task}" for stage in PER_TASK if stage != "pretext"} | {"report"}
         for stage, after in zip(IN_TURN, IN_TURN[1:]):
             assert f"{after}@{task}" in graph[f"{stage}@{task}"]
-        assert graph[f"systems@{task}"] == {f"evaluate@{task}", "report"}
+        assert graph[f"systems@{task}"] == graph[f"transfer@{task}"] == {f"evaluate@{task}", "report"}
+        assert f"transfer@{task}" in graph[f"synth@{task}"] & graph["ingest@photos"]
         assert f"synth@{task}" in graph["ingest@photos"]
         assert {f"plgn@{task}", f"pretext@{task}"} <= graph["pretrain"]
     assert graph["report"] == set()

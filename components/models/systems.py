@@ -15,6 +15,10 @@ from components.errors import UserError
 from components.models.weights import HISTORY, MODEL, read_kind
 
 FOLDER = Path("data/systems")
+SYNTHETIC = "synthetic"
+"""Folder, within a system's of stage ``transfer``, of what it learned before it saw a real pair."""
+AFTER_SYNTHETIC = "_synth"
+"""Ends the name, in all tables, of a system that stage ``transfer`` trained on synthetic pairs first."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,31 @@ def load_system(system: TrainedSystem, task: str | None = None, *, device: str =
     return system.with_weights(path, device=device)
 
 
+def method_of_system(name: str) -> TrainedSystem:
+    """The system behind a method of the tables: its own name, or the one it has after stage ``transfer``.
+
+    Example:
+        >>> method_of_system("emma_synth").notes.partition(";")[0]
+        'trained on synthetic pairs, then on real ones'
+    """
+    system = get_system(name.removesuffix(AFTER_SYNTHETIC))
+    notes = "trained on synthetic pairs, then on real ones; else as without them"
+    return system if system.name == name else replace(system, name=name, notes=notes)
+
+
+def is_system(name: str) -> bool:
+    """Whether a method is one of the systems, with or without stage ``transfer``."""
+    return name.removesuffix(AFTER_SYNTHETIC) in _SYSTEMS
+
+
+def tabled_systems(systems: Path, transfer: Path) -> dict[str, Path]:
+    """Name in the tables to model file, of what stages ``systems`` and ``transfer`` trained for a task."""
+    again = {f"{name}{AFTER_SYNTHETIC}": path for name, path in trained_systems(transfer).items()}
+    return trained_systems(systems) | again
+
+
 def trained_systems(folder: Path) -> dict[str, Path]:
-    """Name to model file of the systems that are finished in ``data/systems/<task>``."""
+    """Name to model file of the systems that are finished in a stage's folder for a task."""
     found = {name: folder / name for name in list_systems()}
     return {name: part / MODEL for name, part in found.items() if (part / MODEL).exists() and (part / HISTORY).exists()}
 

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from components.baselines import FusionMethod
 from components.metrics import Metric
+from components.report.gain import GainTable
 from components.report.gallery import Picture, Scene
 from components.report.realism import TaskRealism
 from components.report.tables import SIMULATED, Table, caption
@@ -67,6 +68,7 @@ class TaskPart:
     task: str
     simulated: bool
     tables: Sequence[Table]
+    gain: GainTable
     colour: str
     model: str
     manifest: str

@@ -18,7 +18,7 @@ from components.fusing import LumaFusion, fuse_files
 from components.images import write_image
 from components.manifest import Pair, read_pairs
 from components.models.sigfusion.fusion import load_fusion
-from components.models.systems import get_system, trained_systems
+from components.models.systems import method_of_system, tabled_systems
 from components.models.weights import MODEL, model_fingerprint
 from components.progress import progress
 from components.scores import FOLDER as SCORES
@@ -35,14 +35,15 @@ def run(context: Context) -> None:
     pairs = [pair for pair in read_pairs(manifest) if pair.split == "test"]
     if not pairs:
         raise UserError(f"no test pair of {task}; raise 'ingest.{task}.splits.test' or give more pairs")
-    systems = trained_systems(context.folder("systems"))
+    systems = tabled_systems(context.folder("systems"), context.folder("transfer"))
     folder = open_folder(context.folder(), key_of(code=("colour", "images", "metrics", "scores")))
     others = corpora(context.folder("fuse"))
     pairs = fused_by_all(pairs, others)
     device = str(pick_device(params.compute.device).torch)
     networks = {OURS: (model, lambda: load_fusion(model).to(device).fuse)}
     for name, path in systems.items():
-        networks[name] = path, lambda name=name, path=path: get_system(name).with_weights(path, device=device).fuse
+        system = method_of_system(name)
+        networks[name] = path, lambda system=system, path=path: system.with_weights(path, device=device).fuse
     drop_others(folder, networks)
     fused = {name: fuse_pairs(folder / name, *network, pairs, context, device) for name, network in networks.items()}
     fused |= others

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from components.colour import luma
-from components.manifest import read_photos
 from components.models.sigfusion.fusion import KIND, FusionNet
 from components.models.sigfusion.sigformer import load_sigformer
 from components.models.weights import MODEL
@@ -21,12 +20,15 @@ from components.seeds import seed_of
 from components.shards.layout import shards_in
 from components.shards.reader import ShardPairs
 from components.stages.base import SIGFUSION, Context, key_of, main
+from components.stages.photographs import originals_of, photo_manifest
 from components.stages.trained import train
-from components.synthesis.originals import Originals
 from components.training.data import CropBatches
 from components.training.fusion import fusion_losses
 
-CODE = (*SIGFUSION, "losses/fusion", "shards", "synthesis/crops", "synthesis/originals", "training")
+CODE = (
+    *(*SIGFUSION, "losses/fusion", "shards", "stages/photographs"),
+    *("synthesis/crops", "synthesis/originals", "training"),
+)
 """Source that decides the result: a change of it trains anew."""
 
 
@@ -78,17 +80,17 @@ def synthetic(context: Context) -> Source:
 
 def natural(context: Context) -> Source:
     """The photographs of the same samples, cut in the same way, each as both of its sources."""
-    pairs, manifest = ShardPairs(context.folder("synth")), context.folder("ingest", "photos") / "photos.parquet"
-    used, side = read_photos(manifest)[: context.params.synth.limit], len(pairs[0][0])
-    originals = Originals(used, side, context.params.seed)
+    pairs = ShardPairs(context.folder("synth"))
+    photographs = originals_of(context, side=len(pairs[0][0]))
     numbers = [int(pairs.row(index)["key"]) for index in range(len(pairs))]
 
     def load(index: int) -> np.ndarray:
-        plane = luma(originals(pairs.row(index)))
+        plane = luma(photographs(pairs.row(index)))
         return np.stack([plane, plane])
 
     # Not the tables of the shards: they change with the modulators, of which nothing is seen here.
-    return Source(load, len(numbers), [manifest], [side, numbers, [photo.sha256 for photo in used]])
+    facts = [photographs.size, numbers, [photo.sha256 for photo in photographs.photos]]
+    return Source(load, len(numbers), [photo_manifest(context)], facts)
 
 
 def nothing(_context: Context) -> Source:

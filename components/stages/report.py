@@ -19,9 +19,10 @@ from components.manifest import MODALITIES, TASKS, Pair, Photo, all_modalities, 
 from components.metrics import get_metric
 from components.models import get_method
 from components.models.sigfusion.plgn import Plgn, load_plgn
-from components.models.systems import list_systems, trained_systems
+from components.models.systems import SYNTHETIC, is_system, method_of_system, tabled_systems
 from components.models.weights import HISTORY, MODEL
 from components.recipes import configured
+from components.report import gain
 from components.report.figures import curves_figure, signals_figure
 from components.report.gallery import Scene, pair_scene, picture, scores_of
 from components.report.html import Page, SignalPart, TaskPart, modulation_rows, render
@@ -31,6 +32,7 @@ from components.report.tables import Table, build_tables, comma_separated, latex
 from components.shards.reader import ShardPairs
 from components.stages.base import Context, main
 from components.stages.evaluate import OURS
+from components.stages.photographs import originals_of, photo_manifest
 from components.synthesis.originals import Originals
 from components.training.history import read_history, validation
 
@@ -44,15 +46,14 @@ SIMULATED = "simulated"
 def run(context: Context) -> None:
     """Write ``index.html`` and one table per task as Markdown, CSV and LaTeX."""
     folder = context.folder()
-    manifest = need(context.folder("ingest", "photos") / "photos.parquet", "ingest@photos")
-    photos, synth = read_photos(manifest), context.params.synth
-    originals = Originals(photos[: synth.limit], synth.size, context.params.seed)
-    parts = [task_part(context, task, originals) for task in TASKS]
+    manifest = need(photo_manifest(context), "ingest@photos")
+    photographs = originals_of(context, context.params.synth.size)
+    parts = [task_part(context, task, photographs) for task in TASKS]
     pretrain = read_history(need(context.folder("pretrain") / HISTORY, "pretrain"))
     rows = {row.method: part.task for part in parts for row in part.tables[0].rows if row.method != OURS}
     methods = [method_of(context, name, task) for name, task in sorted(rows.items())]
     page = Page(
-        origins=origins(context, photos),
+        origins=origins(context, read_photos(manifest)),
         facts=facts(context, parts, manifest),
         tasks=parts,
         pretrain_curves=curves_figure([("Eq. 15", pretrain)], "pretrain"),
@@ -61,6 +62,10 @@ def run(context: Context) -> None:
         methods=methods,
     )
     for part in parts:
+        if part.gain.rows:
+            path = folder / "tables" / f"{part.task}-transfer.md"
+            write_atomic(path, gain.markdown(part.gain))
+            context.ledger.file(path, "tables")
         for suffix, write in (("md", markdown), ("csv", comma_separated), ("tex", latex)):
             path = folder / "tables" / f"{part.task}.{suffix}"
             write_atomic(path, write(part.tables, simulated=part.simulated))
@@ -88,7 +93,8 @@ def task_part(context: Context, task: str, originals: Originals) -> TaskPart:
     pairs = read_pairs(manifest)
     values = metric_values(context, task)
     summary = json.loads(need(context.folder("evaluate", task) / "summary.json", f"evaluate@{task}").read_text())
-    tables = build_tables(task, values, context.params.evaluate.metrics, ours=OURS)
+    metrics, simulated = context.params.evaluate.metrics, any(is_simulated(pair) for pair in pairs)
+    tables = build_tables(task, values, metrics, ours=OURS)
     plgn = load_plgn(need(context.folder("plgn", task) / MODEL, f"plgn@{task}"))
     shards = ShardPairs(context.folder("synth", task))
     histories = {
@@ -98,8 +104,9 @@ def task_part(context: Context, task: str, originals: Originals) -> TaskPart:
     synthetic, real = synthetic_and_real(task, shards, originals, pairs)
     return TaskPart(
         task=task,
-        simulated=any(is_simulated(pair) for pair in pairs),
+        simulated=simulated,
         tables=tables,
+        gain=gain.build_gain(task, values, metrics, simulated=simulated),
         colour=summary["colour"],
         model=summary["model"],
         manifest=sha256_file(manifest),
@@ -117,8 +124,9 @@ def task_part(context: Context, task: str, originals: Originals) -> TaskPart:
 
 def system_curves(context: Context, task: str) -> Iterator[tuple[str, str]]:
     """Name and training losses of every system that was trained for the task, runs that serve another first."""
-    for name, model in trained_systems(context.folder("systems", task)).items():
-        runs = [*sorted(model.parent.glob(f"*/{HISTORY}")), model.parent / HISTORY]
+    trained = tabled_systems(context.folder("systems", task), context.folder("transfer", task))
+    for name, model in trained.items():
+        runs = sorted(model.parent.rglob(HISTORY), key=lambda run: (SYNTHETIC not in run.parts, -len(run.parts), run))
         titles = [" ".join((name, *run.parent.relative_to(model.parent).parts)) for run in runs]
         yield name, curves_figure(list(zip(titles, map(read_history, runs), strict=True)), f"{task}-{name}")
 
@@ -138,6 +146,8 @@ def metric_values(context: Context, task: str) -> list[dict]:
 
 def method_of(context: Context, name: str, task: str) -> FusionMethod:
     """What is known of a method of the tables, also of one that is no longer configured."""
+    if is_system(name):
+        return method_of_system(name)
     options = getattr(context.params.fuse, task).get(name)
     return get_method(name) if options is None else configured(name, options, task)
 
@@ -162,7 +172,7 @@ def gallery(
 
 def fused_image(context: Context, task: str, method: str, pair_id: str) -> Path:
     """Where stage ``evaluate`` (our network, the trained systems) or ``fuse`` (the others) put a fused image."""
-    stage = "evaluate" if method in (OURS, *list_systems()) else "fuse"
+    stage = "evaluate" if method == OURS or is_system(method) else "fuse"
     return need(context.folder(stage, task) / method / f"{pair_id}.png", f"{stage}@{task}")
 
 

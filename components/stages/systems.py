@@ -6,7 +6,7 @@ only its training needs. A system whose options, inputs or code have changed is 
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -21,6 +21,7 @@ from components.models.weights import MODEL
 from components.seeds import seed_of
 from components.stages.base import Context, key_of, main, open_folder
 from components.stages.trained import train_in, training_pairs
+from components.systems.options import Options
 from components.systems.registry import SHARED_CODE, SYSTEMS, Material, Samples, Training, parse_options
 from components.training.images import PlaneCache
 
@@ -28,36 +29,57 @@ from components.training.images import PlaneCache
 def run(context: Context) -> None:
     """Train every configured system of a task that is not trained yet."""
     configured = getattr(context.params.systems, context.task)
-    root, problems = context.folder(), []
-    root.mkdir(parents=True, exist_ok=True)
-    for stale in sorted(root.glob("*/")):
-        if stale.name not in configured:
-            shutil.rmtree(stale)
+    open_root(context, configured)
     if not configured:
         return
-    manifest = context.folder("ingest") / "pairs.parquet"
-    data = material(context, manifest, with_corpora=any(SYSTEMS[name].corpora for name in configured))
-    for name in configured:
+    data = material(context, with_corpora=any(SYSTEMS[name].corpora for name in configured))
+
+    def train(name: str) -> None:
+        folder = open_folder(context.folder() / name, system_key(context, name))
+        train_runs(context, name, data, folder)
+
+    train_each(context, configured, train)
+
+
+def open_root(context: Context, names: Collection[str]) -> None:
+    """Make the stage's folder; what lies there of systems that are not named goes."""
+    root = context.folder()
+    root.mkdir(parents=True, exist_ok=True)
+    for stale in sorted(root.glob("*/")):
+        if stale.name not in names:
+            shutil.rmtree(stale)
+
+
+def train_each(context: Context, names: Iterable[str], train: Callable[[str], None]) -> None:
+    """Train one system after the other; one that fails does not stop the others.
+
+    Raises:
+        UserError: some could not be trained.
+    """
+    problems = []
+    for name in names:
         try:
-            train_system(context, name, data, manifest)
-        except UserError as error:  # the other systems go on
+            train(name)
+        except UserError as error:
             problems.append(f"system '{name}': {error}")
+        else:
+            context.ledger.file(context.folder() / name / MODEL, f"models/{name}")
     if problems:
         raise UserError(problems[0] + (f" (and {len(problems) - 1} more systems)" if len(problems) > 1 else ""))
-    context.ledger.dataset(f"{context.task} pairs", manifest)
+    context.ledger.dataset(f"{context.task} pairs", manifest_of(context))
 
 
-def train_system(context: Context, name: str, data: Material, manifest: Path) -> None:
-    """All runs of one system; what is finished is taken from its files."""
-    params, task, system = context.params, context.task, SYSTEMS[name]
-    options = parse_options(name, getattr(params.systems, task)[name])
-    fused = fused_hashes(context.folder("fuse")) if system.corpora else None
-    key = key_of(params.seed, options, fused, files=[manifest], code=(*SHARED_CODE, *system.code))
-    folder = open_folder(context.folder() / name, key)
-    trainings = system.trainings(options, data)
-    for training in reseeded(trainings, params.seed, "systems", task, name):
-        label = f"{name} {training.part}".rstrip()
-        (folder / training.part).mkdir(exist_ok=True)
+def train_runs(context: Context, name: str, data: Material, folder: Path, title: str = "") -> None:
+    """All runs of one system, into ``folder`` and below it; what is finished is taken from its files.
+
+    Args:
+        title: what the progress lines and the ledger call it; its name by default.
+    """
+    seed, task = context.params.seed, context.task
+    trainings = SYSTEMS[name].trainings(options_of(context, name), data)
+    for training in reseeded(trainings, seed, "systems", task, name):
+        label = f"{title or name} {training.part}".rstrip()
+        (folder / training.part).mkdir(parents=True, exist_ok=True)
         history = train_in(
             folder / training.part,
             context,
@@ -72,17 +94,41 @@ def train_system(context: Context, name: str, data: Material, manifest: Path) ->
         )
         prefix = label.replace(" ", "/")
         context.ledger.metrics([replace(row, name=f"{prefix}/{row.name}") for row in history])
-    context.ledger.file(folder / MODEL, f"models/{name}")
 
 
-def material(context: Context, manifest: Path, *, with_corpora: bool) -> Material:
+def system_key(
+    context: Context, name: str, *parts: object, files: Iterable[Path] = (), code: Iterable[str] = ()
+) -> dict[str, object]:
+    """What decides a system that learns from the task's real pairs; and from more, if more is given."""
+    fused = fused_hashes(context.folder("fuse")) if SYSTEMS[name].corpora else None
+    return key_of(
+        context.params.seed,
+        options_of(context, name),
+        fused,
+        *parts,
+        files=[manifest_of(context), *files],
+        code=(*SHARED_CODE, *SYSTEMS[name].code, *code),
+    )
+
+
+def options_of(context: Context, name: str) -> Options:
+    """What params.yaml tells a system of this task."""
+    return parse_options(name, getattr(context.params.systems, context.task)[name])
+
+
+def manifest_of(context: Context) -> Path:
+    """The table of the task's real pairs."""
+    return context.folder("ingest") / "pairs.parquet"
+
+
+def material(context: Context, *, with_corpora: bool) -> Material:
     """The training pairs of the task, and what stage ``fuse`` made of them.
 
     Raises:
         UserError: there is no training pair, or no corpus where one is needed.
     """
     task, cache = context.task, PlaneCache()
-    pairs = training_pairs(read_pairs(manifest), task)
+    pairs = training_pairs(read_pairs(manifest_of(context)), task)
     triples = list(fused_triples(context.folder("fuse"), pairs)) if with_corpora else []
     return Material(
         task,

@@ -6,6 +6,7 @@ what stands behind a ``yield`` sees trained networks.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,6 +25,7 @@ from components.models.refusion import ReFusionSystem
 from components.models.sspfusion import EXTRACTOR_KIND, Extractor, SSPFusion
 from components.models.sspfusion import KIND as SSPFUSION
 from components.models.systems import get_system
+from components.models.weights import MODEL, load_weights
 from components.systems.defusion import MaskedViews, defusion_losses
 from components.systems.defusion_pp import DeFusionPPTraining, ViewsAndPairs, defusion_pp_losses, frozen_encoder
 from components.systems.emma import EquivariantBatches, emma_losses, sensing_losses
@@ -61,12 +63,20 @@ class Material:
         pairs: both sources of every training pair.
         fused: the image some method made of a training pair, then both sources; one sample per (pair, method). None
             where no system asks for it.
+        start: folder of a former training of the same system, with whose networks this one begins.
     """
 
     task: str
     seed: int
     pairs: Samples
     fused: Samples | None = None
+    start: Path | None = None
+
+    def begin(self, net: nn.Module, kind: str, architecture: dict[str, Any], part: str = "") -> nn.Module:
+        """``net`` as the former training left it in ``part``, or as it is where there was none."""
+        if self.start is not None:
+            load_weights(self.start / part / MODEL, net, kind=kind, config=architecture)
+        return net
 
     def options(self, config: TrainConfig, part: str) -> dict[str, Any]:
         """What every data set of crops is told."""
@@ -103,7 +113,7 @@ class Training:
 def train_defusion(options: DeFusionOptions, data: Material) -> Iterator[Training]:
     """One run, on masked views of single images."""
     size, config = options.network.model_dump(), options.views
-    net = DeFusion(**size)
+    net = data.begin(DeFusion(**size), DEFUSION, size)
     views = masked_views(data, config, "views", channels=size["channels"], folded=True)
     yield Training("", net, views, defusion_losses(net, steps=config.steps), config, DEFUSION, size)
 
@@ -111,7 +121,7 @@ def train_defusion(options: DeFusionOptions, data: Material) -> Iterator[Trainin
 def train_defusion_pp(options: DeFusionPPOptions, data: Material) -> Iterator[Training]:
     """Masked views; then, where the sources are two modalities, views and pairs, taught by what was learned."""
     size = options.network.model_dump()
-    net = DeFusionPP(**size)
+    net = data.begin(DeFusionPP(**size), DEFUSION_PP, size)
     facts, weights = (DEFUSION_PP, size, net), {"alpha": options.alpha, "keep": options.keep}
     two_modalities = data.task in MULTI_MODAL
     alone = DeFusionPPTraining(net)
@@ -126,19 +136,20 @@ def train_defusion_pp(options: DeFusionPPOptions, data: Material) -> Iterator[Tr
 
 def train_emma(options: EmmaOptions, data: Material) -> Iterator[Training]:
     """The sensing networks, which look at the fused corpora; then, with these frozen, U-Fuser."""
-    sensing = Sensing(options.senses)
+    facts = (SENSING_KIND, options.senses.model_dump(mode="json"))
+    sensing = data.begin(Sensing(options.senses), *facts, "sensing")
     corpora = CropBatches(data.fused.load, data.fused.count, **data.options(options.sensing, "sensing"))
-    facts = (options.sensing, SENSING_KIND, options.senses.model_dump(mode="json"))
-    yield Training("sensing", sensing, corpora, sensing_losses(sensing), *facts)
-    fuser = UFuser(options.network)
+    yield Training("sensing", sensing, corpora, sensing_losses(sensing), options.sensing, *facts)
+    facts = (EMMA, options.network.model_dump(mode="json"))
+    fuser = data.begin(UFuser(options.network), *facts)
     losses = emma_losses(fuser, sensing, alpha_1=options.alpha_1, alpha_2=options.alpha_2)
     pairs = EquivariantBatches(data.crops(options.fusion, "fusion"))
-    yield Training("", fuser, pairs, losses, options.fusion, EMMA, options.network.model_dump(mode="json"))
+    yield Training("", fuser, pairs, losses, options.fusion, *facts)
 
 
 def train_refusion(options: ReFusionOptions, data: Material) -> Iterator[Training]:
     """One run, in which steps of the loss proposal and of fusion and reconstruction take turns."""
-    system, config = ReFusionSystem(), options.training
+    system, config = data.begin(ReFusionSystem(), REFUSION, {}), options.training
     turns = {"meta_steps": options.meta_steps, "fusion_steps": options.fusion_steps}
     episodes = Episodes(data.pairs.load, data.pairs.count, **data.options(config, "episodes"), **turns)
     losses = refusion_losses(system, inner_lr=options.inner_lr)
@@ -148,10 +159,10 @@ def train_refusion(options: ReFusionOptions, data: Material) -> Iterator[Trainin
 def train_sspfusion(options: SspOptions, data: Material) -> Iterator[Training]:
     """The extractor of structure; then the fusion network around a copy of it."""
     facts, weights = options.network.model_dump(mode="json"), {"alpha": options.alpha, "beta": options.beta}
-    extractor = Extractor(options.network)
+    extractor = data.begin(Extractor(options.network), EXTRACTOR_KIND, facts, "structure")
     crops, losses = data.crops(options.structure, "structure"), extractor_losses(extractor, **weights)
     yield Training("structure", extractor, crops, losses, options.structure, EXTRACTOR_KIND, facts)
-    net = SSPFusion(options.network).start_from(extractor)
+    net = data.begin(SSPFusion(options.network), SSPFUSION, facts).start_from(extractor)
     crops, losses = data.crops(options.fusion, "fusion"), sspfusion_losses(net, extractor, **weights)
     yield Training("", net, crops, losses, options.fusion, SSPFUSION, facts)
 

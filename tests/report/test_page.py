@@ -3,6 +3,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pyarrow
 import pytest
 from pyarrow import parquet
 
@@ -90,6 +91,34 @@ def test_trained_systems_have_curves(copy):
     report.run(context(tiny_params()))
     page = (copy / "data/report/index.html").read_text()
     assert "Training losses of emma, vif" in section(page, "vif") and "emma" not in section(page, "mif")
+
+
+def test_what_synthetic_pairs_bring_is_shown_where_a_system_was_trained_both_ways(copy):
+    path = copy / "data/evaluate/vif/metrics.parquet"
+    rows = parquet.read_table(path)
+    values = rows.to_pylist()
+    baseline = [row for row in values if row["method"] == BASELINES[0]]
+    values += [row | {"method": "emma"} for row in baseline]
+    values += [row | {"method": "emma_synth", "value": row["value"] + 0.25} for row in baseline]
+    parquet.write_table(pyarrow.Table.from_pylist(values, rows.schema), path)
+    for name in ("emma", "emma_synth"):
+        shutil.copytree(copy / "data/evaluate/vif/sigfusion", copy / "data/evaluate/vif" / name)
+    for place in ("systems/vif/emma", "transfer/vif/emma", "transfer/vif/emma/synthetic"):
+        folder = copy / "data" / place
+        folder.mkdir(parents=True)
+        (folder / MODEL).touch()
+        write_history(history(("loss",), 40, {}), folder / HISTORY)
+    report.run(context(tiny_params()))
+    page = (copy / "data/report/index.html").read_text()
+    part = section(page, "vif")
+    assert "vif: systems trained on real pairs only → on synthetic pairs first" in part
+    assert "<b>" in part.partition("on synthetic pairs first")[2].partition("</table>")[0]
+    curves = part.partition("Training losses of emma_synth, vif")[2]
+    assert 0 < curves.index("emma_synth synthetic") < curves.rindex("emma_synth")
+    table = (copy / "data/report/tables/vif-transfer.md").read_text()
+    assert "| emma |" in table and "(+0.250 to +0.250)" in table
+    assert not (copy / "data/report/tables/mif-transfer.md").exists()
+    assert "Equivariant Multi-Modality" in page and "on synthetic pairs first" not in section(page, "mif")
 
 
 def test_validation_values_are_shown(page):

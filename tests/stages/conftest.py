@@ -21,7 +21,7 @@ from components.tracking import StageRun
 from components.training import loop
 
 ROOT = Path(__file__).parents[2]
-CHAIN = ("fuse", "systems", "pretrain", "plgn", "synth", "pretext", "finetune", "evaluate")
+CHAIN = ("fuse", "systems", "pretrain", "plgn", "synth", "pretext", "finetune", "transfer", "evaluate")
 
 
 class Project:
