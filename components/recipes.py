@@ -3,6 +3,7 @@
 A pair that cannot be fused becomes a :class:`~components.corpus.Failure` and the others go on.
 """
 
+import math
 import sys
 import time
 from collections import defaultdict
@@ -183,7 +184,8 @@ def _fuse_on_device(pairs: list[Pair], *, fuse: LumaFusion, device: str, shelf: 
     sizes: dict[tuple[int, int], list[Pair]] = defaultdict(list)
     for pair in pairs:
         sizes[pair.height, pair.width].append(pair)
-    for bucket in sizes.values():
+    for size in sorted(sizes, key=math.prod, reverse=True):  # the memory of the largest serves all
+        bucket = sizes[size]
         for batch in _chunks(bucket, 1 if device == "cpu" else GPU_BATCH):
             yield _fuse_together(batch, fuse=fuse, device=device, shelf=shelf)
 

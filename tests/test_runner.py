@@ -52,17 +52,17 @@ from components.runner import give_back_memory, keep_freed_memory
 
 def faults(blocks):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(blocks):
-        bytearray(8 << 20)[::4096]
+    for number in range(blocks):
+        bytearray((8 if number % 2 else 100) << 20)[::4096]
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1])
 
-before = faults(50)
+before = faults(20)
 keep_freed_memory()
-faults(1)
-after, held = faults(50), resident()
+faults(2)
+after, held = faults(20), resident()
 scattered = [bytes(100_000) for _ in range(2000)][::50]
 kept = resident()
 give_back_memory()
