@@ -97,15 +97,14 @@ def train_runs(context: Context, name: str, data: Material, folder: Path, title:
 
 
 def system_key(
-    context: Context, name: str, *parts: object, files: Iterable[Path] = (), code: Iterable[str] = ()
+    context: Context, name: str, *, files: Iterable[Path] = (), code: Iterable[str] = ()
 ) -> dict[str, object]:
-    """What decides a system that learns from the task's real pairs; and from more, if more is given."""
+    """What decides a system that learns from the task's real pairs; and from more files, by more code, if given."""
     fused = fused_hashes(context.folder("fuse")) if SYSTEMS[name].corpora else None
     return key_of(
         context.params.seed,
         options_of(context, name),
         fused,
-        *parts,
         files=[manifest_of(context), *files],
         code=(*SHARED_CODE, *SYSTEMS[name].code, *code),
     )

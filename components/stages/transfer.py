@@ -38,6 +38,8 @@ def run(context: Context) -> None:
         train_runs(context, name, replace(real, start=folder / SYNTHETIC), folder)
 
     train_each(context, names, train)
+    for shard in shards_in(context.folder("synth")):
+        context.ledger.dataset(shard.table.stem, shard.table)
 
 
 def transfer_key(context: Context, name: str) -> dict[str, object]:
