@@ -40,4 +40,6 @@ def machine() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {cores} cores"
+    return (
+        f"{names[0] if names else platform.processor() or platform.machine()}, {cores} core{'s' if cores != 1 else ''}"
+    )
