@@ -41,6 +41,7 @@ from components.models.systems import trained_systems
 from components.models.weights import MODEL, read_kind, read_weights
 from components.params import FolderPairs, Params
 from components.recipes import configured
+from components.runner import keep_freed_memory
 from components.scores import score_image
 from components.sources.folders import check_pair, drop_duplicates, pair_folders
 from components.stages.base import Context
@@ -98,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trained", type=Path, default=ROOT / "data", help="folder with 'systems' and 'finetune'")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    keep_freed_memory()  # as every stage does
     params = real_params()
     try:
         for task in options.tasks:
