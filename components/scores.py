@@ -1,6 +1,6 @@
 """Scores of fused images, kept per method, so that only a method whose images changed is measured again."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from components.files import atomic_path, hash_of, sha256_file
 from components.images import read_image
 from components.manifest import Pair
 from components.metrics import score
+from components.progress import Progress
 from components.runner import run_units
 
 SCHEMA = pa.schema(
@@ -37,7 +38,7 @@ def score_methods(
     metrics: Sequence[str],
     *,
     workers: int = 1,
-    on_image: Callable[[], None] = lambda: None,
+    bar: Progress,
 ) -> list[Row]:
     """Rows of :data:`SCHEMA` for every method, pair and metric, sorted.
 
@@ -47,7 +48,7 @@ def score_methods(
         pairs: what to score.
         metrics: names from the registry.
         workers: processes.
-        on_image: called for every image, measured or kept.
+        bar: is told of every image, measured or kept.
     """
     kept = folder / FOLDER
     kept.mkdir(parents=True, exist_ok=True)
@@ -62,9 +63,8 @@ def score_methods(
             pending[method] = made_from
             continue
         rows += found
-        for _ in pairs:
-            on_image()
-    for method, measured in _measure(pending, fused, pairs, metrics, workers, on_image):
+        bar.find(len(pairs))
+    for method, measured in _measure(pending, fused, pairs, metrics, workers, bar):
         _write(kept / f"{method}.parquet", measured, SCHEMA.with_metadata({_MADE_FROM: pending[method]}))
         rows += measured
     return _sorted(rows)
@@ -90,7 +90,7 @@ def _measure(
     pairs: Sequence[Pair],
     metrics: Sequence[str],
     workers: int,
-    on_image: Callable[[], None],
+    bar: Progress,
 ) -> Iterator[tuple[str, list[Row]]]:
     """Method by method, as each is complete."""
     units = [(pair, method, fused[method][pair.pair_id]) for method in pending for pair in pairs]
@@ -99,7 +99,7 @@ def _measure(
     for found in run_units(work, units, workers=workers if len(units) > MANY else 1):
         method = str(found[0]["method"])
         measured[method].append(found)
-        on_image()
+        bar.advance()
         if len(measured[method]) == len(pairs):
             yield method, _sorted(row for one in measured.pop(method) for row in one)
 

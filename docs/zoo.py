@@ -40,6 +40,7 @@ from components.models.sspfusion import SSPFusion
 from components.models.systems import trained_systems
 from components.models.weights import MODEL, read_kind, read_weights
 from components.params import FolderPairs, Params
+from components.progress import Progress
 from components.recipes import configured
 from components.runner import keep_freed_memory
 from components.scores import score_image
@@ -188,7 +189,7 @@ def fuse(name: str, pairs: Sequence[Pair], context: Context, model: Path | None)
     folder, started = FOLDER / context.task / name, time.time()
     if model is None:
         options = getattr(context.params.fuse, context.task)[name]
-        return len(fuse_corpus(folder, name, options, pairs, context, lambda *a, **k: None))
+        return len(fuse_corpus(folder, name, options, pairs, context, Progress(name, len(pairs))))
     made = fuse_pairs(folder, model, lambda: models.load(model).fuse, pairs, context, "cpu")
     return sum(path.stat().st_mtime >= started for path in made.values())
 

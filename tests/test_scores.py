@@ -7,6 +7,7 @@ import pytest
 from components.files import sha256_file
 from components.images import write_image
 from components.manifest import Pair
+from components.progress import Progress
 from components.scores import FOLDER, SCHEMA, score_methods, write_rows
 
 METRICS = ("sd", "mi")
@@ -51,41 +52,45 @@ def values(rows):
     return {(row["method"], row["metric"], row["pair_id"]): row["value"] for row in rows}
 
 
+def scored(*args):
+    return score_methods(*args, bar=Progress("score", 4))
+
+
 def test_rows_are_sorted_and_those_of_the_metric_itself(tmp_path, pairs, fused):
-    count = []
-    rows = score_methods(tmp_path, fused, pairs, METRICS, on_image=lambda: count.append(1))
+    rows = score_methods(tmp_path, fused, pairs, METRICS, bar=(bar := Progress("score", 4)))
     keys = list(values(rows))
-    assert keys == sorted(keys) and len(keys) == 8 and len(count) == 4
+    assert keys == sorted(keys) and len(keys) == 8 and (bar.done, bar.found) == (4, 0)
     assert {row["subtask"] for row in rows} == {"vif"}
     grey = np.rint(image(100) * 255)
     assert values(rows)["max", "sd", "p0"] == pytest.approx(grey.std(), rel=1e-3)
 
 
 def test_only_what_changed_is_measured_again(tmp_path, pairs, fused):
-    first = values(score_methods(tmp_path, fused, pairs, METRICS))
+    first = values(scored(tmp_path, fused, pairs, METRICS))
     doctor(tmp_path, "max"), doctor(tmp_path, "mean")
     write_image(fused["mean"]["p1"], image(999))
-    count = []
-    rows = score_methods(tmp_path, fused, pairs, METRICS, on_image=lambda: count.append(1))
+    rows = score_methods(tmp_path, fused, pairs, METRICS, bar=(bar := Progress("score", 4)))
     second = values(rows)
-    assert len(count) == 4 and all(second["max", name, pair] == 7.0 for name in METRICS for pair in ("p0", "p1"))
+    assert (bar.done, bar.found) == (4, 2) and all(
+        second["max", name, pair] == 7.0 for name in METRICS for pair in ("p0", "p1")
+    )
     assert second["mean", "sd", "p0"] == first["mean", "sd", "p0"]
     assert second["mean", "sd", "p1"] not in (7.0, first["mean", "sd", "p1"])
 
 
 def test_other_metrics_other_sources_and_methods_that_left(tmp_path, pairs, fused):
-    score_methods(tmp_path, fused, pairs, METRICS)
+    scored(tmp_path, fused, pairs, METRICS)
     doctor(tmp_path, "max")
-    assert 7.0 not in values(score_methods(tmp_path, fused, pairs, ("sd",))).values(), "other metrics"
+    assert 7.0 not in values(scored(tmp_path, fused, pairs, ("sd",))).values(), "other metrics"
     doctor(tmp_path, "max")
     write_image(pairs[0].a_path, image(5))
     moved = [Pair(**vars(pairs[0]) | {"a_sha256": sha256_file(pairs[0].a_path)}), pairs[1]]
-    assert 7.0 not in values(score_methods(tmp_path, fused, moved, ("sd",))).values(), "another source"
-    score_methods(tmp_path, {"max": fused["max"]}, moved, ("sd",))
+    assert 7.0 not in values(scored(tmp_path, fused, moved, ("sd",))).values(), "another source"
+    scored(tmp_path, {"max": fused["max"]}, moved, ("sd",))
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["max.parquet"]
 
 
 def test_a_table_of_scores_reads_back(tmp_path, pairs, fused):
-    rows = score_methods(tmp_path, fused, pairs, METRICS)
+    rows = scored(tmp_path, fused, pairs, METRICS)
     write_rows(tmp_path / "metrics.parquet", rows)
     assert pq.read_table(tmp_path / "metrics.parquet").to_pylist() == rows

@@ -3,7 +3,7 @@
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from components.corpus import (
 from components.device import pick_device
 from components.errors import UserError
 from components.manifest import Pair, read_pairs
-from components.progress import progress
+from components.progress import Progress, progress
 from components.recipes import Compute, Recipe, inputs_hash, recipe_of
 from components.stages.base import Context, main, open_folder
 
@@ -41,13 +41,11 @@ def run(context: Context) -> None:
             shutil.rmtree(stale)
     with progress(context.name, len(pairs) * len(methods)) as bar:
         for name, options in methods.items():
-            before = bar.done
             try:
-                seconds = fuse_corpus(root / name, name, options, pairs, context, bar.advance)
+                seconds = fuse_corpus(root / name, name, options, pairs, context, bar)
             except UserError as error:  # the other methods go on
                 problems.append(f"method '{name}': {error}")
                 continue
-            bar.advance(before + len(pairs) - bar.done, note=name)
             if seconds:
                 context.ledger.value(f"seconds_per_pair_{name}", sum(seconds) / len(seconds))
     if problems:
@@ -58,7 +56,7 @@ def run(context: Context) -> None:
 
 
 def fuse_corpus(
-    folder: Path, name: str, options: dict[str, Any], pairs: Sequence[Pair], context: Context, advance: Callable
+    folder: Path, name: str, options: dict[str, Any], pairs: Sequence[Pair], context: Context, bar: Progress
 ) -> list[float]:
     """Bring one method's corpus up to date; returns the seconds of each newly fused pair.
 
@@ -71,6 +69,7 @@ def fuse_corpus(
     open_folder(folder, recipe.identity)
     entries = {entry.pair_id: entry for entry in _still_valid(folder, recipe, pairs)}
     missing = [pair for pair in pairs if pair.pair_id not in entries]
+    bar.find(len(entries))
     for stray in {path.stem for path in folder.glob("*.png")} - set(entries):
         image_path(folder, stray).unlink()
     failures: list[Failure] = []
@@ -79,7 +78,7 @@ def fuse_corpus(
         for results in recipe.make(missing):
             entries.update((result.pair_id, result) for result in results if isinstance(result, Entry))
             failures += [result for result in results if isinstance(result, Failure)]
-            advance(len(results), note=name)
+            bar.advance(len(results), note=name)
             if time.monotonic() - written > WRITE_EVERY:
                 write_corpus(folder / CORPUS, entries.values())
                 written = time.monotonic()

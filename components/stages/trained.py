@@ -102,6 +102,12 @@ def _fit(context: Context, model: nn.Module, dataset: Dataset, losses, config, f
     if compute.compile:
         compile_parts(model)
     with progress(label, config.steps) as bar:
+
+        def show(step: int, values: dict[str, Tensor]) -> None:
+            if not bar.done:
+                bar.find(step)
+            bar.advance(note=_loss_note(step, values))
+
         return fit(
             model,
             batches_from(dataset, config.steps, workers=workers),
@@ -109,7 +115,7 @@ def _fit(context: Context, model: nn.Module, dataset: Dataset, losses, config, f
             config,
             folder=folder,
             device=device,
-            progress=lambda step, values: bar.advance(step + 1 - bar.done, _loss_note(step, values)),
+            progress=show,
         )
 
 

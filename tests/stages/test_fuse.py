@@ -1,5 +1,7 @@
 """Fusing only what is missing."""
 
+import re
+
 import pytest
 
 from components.corpus import read_corpus
@@ -27,10 +29,13 @@ def pairs_of(project):
     return {pair.pair_id for pair in read_pairs(project.data / "ingest/vif/pairs.parquet")}
 
 
-def test_nothing_changed(project, images):
+def test_nothing_changed(project, images, capsys):
     tables = project.files("fuse/vif/*/*.parquet")
+    capsys.readouterr()
     project.call("fuse")
     assert images() == {} and project.files("fuse/vif/*/*.parquet") == tables
+    told = capsys.readouterr().err  # no rate: what is found says nothing of the speed
+    assert re.search(r"fuse@vif: (\d+)/\1 \(100 %\), \d+:\d\d spent", told)
 
 
 def test_a_new_method_is_fused_alone(project, images, capsys):

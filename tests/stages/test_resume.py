@@ -9,6 +9,7 @@ import pytest
 from safetensors import safe_open
 
 from components.manifest import read_pairs, read_photos
+from components.progress import Progress
 
 RESULTS = "**/*.[st]a*"  # safetensors, tars
 STEPS, EVERY = 60, 10
@@ -42,7 +43,9 @@ def is_gone(process):
         return True
 
 
-def test_training_killed_after_a_checkpoint(project, finished, steps, until):
+def test_training_killed_after_a_checkpoint(project, finished, steps, until, monkeypatch):
+    bars = {}
+    monkeypatch.setattr(Progress, "finish", lambda bar: bars.update({bar.label: (bar.found, bar.done)}))
     project.set("plgn.steps", STEPS)
     project.set("plgn.checkpoint_every", EVERY)
     held_out = read_pairs(project.data / "ingest/vif/pairs.parquet", "val")[0]
@@ -57,6 +60,7 @@ def test_training_killed_after_a_checkpoint(project, finished, steps, until):
         reached = int(file.metadata()["step"])
     project.call("plgn")
     assert EVERY <= reached < STEPS and steps == list(range(reached, STEPS))
+    assert bars["plgn@vif"] == (reached, STEPS), "steps of the killed run say nothing of the speed"
     resumed = project.files("plgn/**/*")
     assert "plgn/vif/checkpoint.safetensors" not in resumed
     shutil.rmtree(project.data / "plgn")
