@@ -1,8 +1,8 @@
 """ReFusion to be trained: the fusion network with the two that teach it, loss proposal and reconstruction.
 
 Bai et al., "ReFusion", IJCV 133, 2025. Only the fusion network was published (:mod:`components.models.zoo.refusion`).
-The paper gives the other two no layers: ours are of the same Restormer blocks, two at width 32 each, and a softmax over
-the sources makes the proposed weights sum to 1.
+The paper gives the other two no layers: ours are of the same Restormer blocks, two at width 32 each; a softmax over the
+sources makes the proposed weights sum to 1, and the sources are rebuilt as what the fused image lacks of them.
 """
 
 from pathlib import Path
@@ -35,19 +35,25 @@ class LossProposal(nn.Module):
 
 
 class Reconstruction(nn.Module):
-    """R: the fused image back to both sources, a branch for each."""
+    """R: the fused image back to both sources, a branch for each says what is to be added.
+
+    It begins as the identity: what the outer update learns from it means something from the first step. With sources
+    from scratch, P saturates at one of them before R can tell what a fused image lacks.
+    """
 
     def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
         self.stem = _conv(1, width)
         self.branches = nn.ModuleList(
-            nn.Sequential(*(Restormer(width) for _ in range(BLOCKS)), _conv(width, 1), nn.Sigmoid()) for _ in range(2)
+            nn.Sequential(*(Restormer(width) for _ in range(BLOCKS)), _conv(width, 1)) for _ in range(2)
         )
+        for branch in self.branches:
+            nn.init.zeros_(branch[-1].weight)
 
     def forward(self, fused: Tensor) -> Tensor:
-        """(B, 1, H, W) to (2, B, 1, H, W) in (0, 1)."""
+        """(B, 1, H, W) in [0, 1] to (2, B, 1, H, W), which may leave that range."""
         features = self.stem(fused)
-        return torch.stack([branch(features) for branch in self.branches])
+        return torch.stack([fused + branch(features) for branch in self.branches])
 
 
 class ReFusionSystem(nn.Module):

@@ -19,6 +19,9 @@ class TrainConfig(BaseModel):
     halve_at: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (), description="parts of the run after each of which the learning rate is halved"
     )
+    rates: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="parts of the model that learn at this multiple of the learning rate, by their names"
+    )
     final_lr: float = Field(1e-6, ge=0, description="where the cosine ends")
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = Field(0.0, ge=0)

@@ -18,6 +18,8 @@ from components.training.checkpoint import Checkpoint
 from components.training.config import TrainConfig
 
 Losses = dict[str, Tensor]
+RATE = "rate"
+"""Of a group of parameters: the multiple of the learning rate at which it learns."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,20 @@ def fit(
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Adam (the paper's) or AdamW over the trainable parameters."""
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    """Adam (the paper's) or AdamW over the trainable parameters, those of each of ``config.rates`` as a group.
+
+    Raises:
+        UserError: the model has no such part to train.
+    """
+    trainable = {name: value for name, value in model.named_parameters() if value.requires_grad}
+    parts = {part: [name for name in trainable if name.startswith(f"{part}.")] for part in config.rates}
+    if unknown := [part for part, names in parts.items() if not names]:
+        known = sorted({name.partition(".")[0] for name in trainable})
+        raise UserError(f"training: 'rates' names '{unknown[0]}', which is no part to train; choose from {known}")
+    groups = [{"params": [trainable.pop(name) for name in parts[part]], RATE: config.rates[part]} for part in parts]
+    groups.append({"params": list(trainable.values()), RATE: 1.0})
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(trainable, lr=config.lr, weight_decay=config.weight_decay)
+    return kind([group for group in groups if group["params"]], lr=config.lr, weight_decay=config.weight_decay)
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
@@ -101,7 +113,7 @@ def _update(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, co
             f"training: loss is {float(loss.detach())} at step {step}; lower 'lr' or check the images of this stage"
         )
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate(step, config)
+        group["lr"] = group[RATE] * learning_rate(step, config)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(model.parameters(), config.clip)

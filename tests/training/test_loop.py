@@ -2,13 +2,14 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from components.device import Device, pick_device
 from components.errors import UserError
 from components.training.checkpoint import NAME, Checkpoint
 from components.training.config import TrainConfig
-from components.training.loop import fit, learning_rate, make_optimizer
+from components.training.loop import _update, fit, learning_rate, make_optimizer
 
 CPU = Device(torch.device("cpu"))
 
@@ -44,7 +45,9 @@ def run(folder, config, *, stop_at=None, poison=None, norm=nn.Identity):
 
 @pytest.fixture
 def config():
-    return TrainConfig(steps=30, lr=0.02, checkpoint_every=8, log_every=5, schedule="cosine", warmup=3)
+    return TrainConfig(
+        steps=30, lr=0.02, checkpoint_every=8, log_every=5, schedule="cosine", warmup=3, rates={"3": 0.5}
+    )
 
 
 def test_learns(tmp_path, config):
@@ -117,6 +120,30 @@ def test_frozen_parameters_stay(tmp_path):
         device=CPU,
     )
     assert torch.equal(model[0].weight, before)
+
+
+def test_a_part_learns_at_its_own_rate():
+    model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 1))
+    config = TrainConfig(steps=4, lr=0.1, rates={"1": 0.25}, halve_at=(0.5,))
+    optimizer = make_optimizer(model, config)
+    for step, share in ((0, 1.0), (3, 0.5)):
+        before = [parameter.detach().clone() for parameter in model.parameters()]
+        _update(model, optimizer, model(torch.ones(2, 4)).square().mean(), config, step)
+        moved = [float((new.detach() - old).abs().max()) for new, old in zip(model.parameters(), before, strict=True)]
+        if step == 0:  # Adam's first step is its rate, whatever the gradient
+            assert moved == pytest.approx([0.1, 0.1, 0.025, 0.025], rel=1e-3)
+        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.025 * share, 0.1 * share])
+
+
+def test_a_rate_for_a_part_that_is_not_there_or_frozen():
+    model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 1))
+    with pytest.raises(UserError, match=r"'rates' names 'head', which is no part to train; choose from \['0', '1'\]"):
+        make_optimizer(model, TrainConfig(rates={"head": 0.1}))
+    model[1].requires_grad_(False)
+    with pytest.raises(UserError, match=r"'rates' names '1'.* choose from \['0'\]"):
+        make_optimizer(model, TrainConfig(rates={"1": 0.1}))
+    with pytest.raises(ValidationError, match="greater than 0"):
+        TrainConfig(rates={"1": 0})
 
 
 def test_checkpoint_is_safetensors_and_leaves_nothing_half_written(tmp_path, config):
