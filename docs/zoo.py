@@ -30,14 +30,9 @@ from components.files import write_atomic
 from components.manifest import TASKS, Pair, Quarantined
 from components.metrics import PAPER, get_metric
 from components.models.cost import COST_SIZE
-from components.models.defusion import DeFusion
-from components.models.defusion_pp import DeFusionPP
-from components.models.emma import UFuser
-from components.models.refusion import ReFusionSystem
 from components.models.sigfusion.fusion import FusionNet
 from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
-from components.models.sspfusion import SSPFusion
-from components.models.systems import trained_systems
+from components.models.systems import get_system, list_systems, trained_systems
 from components.models.weights import MODEL, read_kind, read_weights
 from components.params import FolderPairs, Params
 from components.progress import Progress
@@ -55,13 +50,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, FOLDER = ROOT / "docs/zoo.md", ROOT / "data/zoo"
 PAIRS = {"vif": 10, "mif": 12, "mfif": 6, "mef": 4}
 SHEET_PAIRS = 2
-TRAINED_HERE = {
-    "defusion": DeFusion,
-    "defusion_pp": DeFusionPP,
-    "emma": UFuser,
-    "refusion_trained": ReFusionSystem,
-    OURS: lambda: FusionNet(SigFormer(SigFormerConfig())),
-    "sspfusion": SSPFusion,
+TRAINED_HERE = {name: get_system(name).build for name in list_systems()} | {
+    OURS: lambda: FusionNet(SigFormer(SigFormerConfig()))
 }
 """Networks that have no published weights, as they are by default."""
 

@@ -7,8 +7,9 @@ import difflib
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from components.baselines.registry import TASKS, FusionMethod
 from components.errors import UserError
@@ -28,9 +29,15 @@ class TrainedSystem(FusionMethod):
     Args:
         module: of ``components.models``; its ``load_<module>`` reads a model file and gives a network whose ``fuse``
             takes two batches (B, 1, H, W).
+        network: class of that network in the module.
     """
 
     module: str = ""
+    network: str = ""
+
+    def build(self) -> nn.Module:
+        """The network as it is by default, not trained."""
+        return getattr(self._code(), self.network)()
 
     def with_weights(self, path: Path, *, device: str = "cpu") -> "TrainedSystem":
         """The method, ready to fuse.
@@ -38,9 +45,12 @@ class TrainedSystem(FusionMethod):
         Raises:
             UserError: no such file, or another network's.
         """
-        # Imported when asked for: some networks have parts that only training needs, which bring its code along.
-        net = getattr(import_module(f"components.models.{self.module}"), f"load_{self.module}")(path).to(device)
+        net = getattr(self._code(), f"load_{self.module}")(path).to(device)
         return replace(self, function=lambda sources: net.fuse(*sources))
+
+    def _code(self) -> ModuleType:
+        # Imported when asked for: some networks have parts that only training needs, which bring its code along.
+        return import_module(f"components.models.{self.module}")
 
 
 def list_systems() -> tuple[str, ...]:
@@ -125,7 +135,7 @@ def _needs_weights(sources: Tensor) -> Tensor:
     raise UserError("a system fuses with trained weights: use components.models.load(name, task)")
 
 
-def _system(name: str, module: str, paper: str, year: int, notes: str) -> TrainedSystem:
+def _system(name: str, module: str, network: str, paper: str, year: int, notes: str) -> TrainedSystem:
     return TrainedSystem(
         name,
         _needs_weights,
@@ -139,6 +149,7 @@ def _system(name: str, module: str, paper: str, year: int, notes: str) -> Traine
         parameters=_SIZES[name][0],
         flops=_SIZES[name][1],
         module=module,
+        network=network,
     )
 
 
@@ -157,6 +168,7 @@ _SYSTEMS = {
         _system(
             "defusion",
             "defusion",
+            "DeFusion",
             "Liang, Jiang, Liu & Ma, Fusion from Decomposition, ECCV",
             2022,
             "learns to split masked views of one image into common and unique parts",
@@ -164,6 +176,7 @@ _SYSTEMS = {
         _system(
             "defusion_pp",
             "defusion_pp",
+            "DeFusionPP",
             "Liang, Jiang, Ma & Liu, DeFusion++, arXiv",
             2024,
             "teachers are the network's own encoder after the single-modal tasks, not ViT-B",
@@ -171,6 +184,7 @@ _SYSTEMS = {
         _system(
             "emma",
             "emma",
+            "UFuser",
             "Zhao et al., Equivariant Multi-Modality Image Fusion, CVPR",
             2024,
             "sensing networks learn from the corpora of stage fuse; rotations are quarter turns",
@@ -178,6 +192,7 @@ _SYSTEMS = {
         _system(
             "refusion_trained",
             "refusion",
+            "ReFusionSystem",
             "Bai et al., ReFusion, IJCV",
             2025,
             "the loss proposal learns from reconstruction by a gradient of second order",
@@ -185,6 +200,7 @@ _SYSTEMS = {
         _system(
             "sspfusion",
             "sspfusion",
+            "SSPFusion",
             "Yang et al., SSPFusion, arXiv",
             2025,
             "layer sizes are ours, the paper gives none",

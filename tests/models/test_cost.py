@@ -6,13 +6,9 @@ from torch import nn
 
 from components.models import get_method
 from components.models.cost import COST_SIZE, count_flops
-from components.models.defusion import DeFusion
-from components.models.defusion_pp import DeFusionPP
-from components.models.emma import UFuser
-from components.models.refusion import ReFusionSystem
 from components.models.sigfusion.fusion import FusionNet
 from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
-from components.models.sspfusion import SSPFusion
+from components.models.systems import get_system, list_systems
 from components.models.zoo import get_published, list_published
 
 
@@ -47,19 +43,10 @@ def test_the_registry_says_what_sigfusion_has_and_costs_by_default():
     assert get_method("sigfusion").flops == count_flops(lambda sources: net.fuse(*sources), size=COST_SIZE)
 
 
-@pytest.mark.parametrize(
-    ("name", "network"),
-    [
-        ("defusion", DeFusion),
-        ("defusion_pp", DeFusionPP),
-        ("emma", UFuser),
-        ("refusion_trained", ReFusionSystem),
-        ("sspfusion", SSPFusion),
-    ],
-)
-def test_the_registry_says_what_the_missions_systems_have_and_cost_by_default(name, network):
+@pytest.mark.parametrize("name", list_systems())
+def test_the_registry_says_what_the_missions_systems_have_and_cost_by_default(name):
     with torch.device("meta"):
-        net = network()
+        net = get_system(name).build()
     assert get_method(name).parameters == sum(p.numel() for p in net.parameters())
     assert get_method(name).flops == count_flops(lambda sources: net.fuse(*sources))
 
