@@ -122,7 +122,7 @@ def test_script_reports_a_broken_image_in_one_line(pairs):
     ("arguments", "words"),
     [
         (("fusee",), ("fusee", "sigforge --help")),
-        (("fuse", "a", "b", "-o", "c"), ("--task", "sigforge fuse --help")),
+        (("fuse", "a", "b", "-o", "c"), ("--task", "vif, mif, mfif, mef. See 'sigforge fuse --help'.")),
         (("fuse", "a", "b", "-o", "c", "--task", "xif"), ("xif", "mfif")),
         (("synth", "--task", "vif", "--images", "a", "--out", "b", "--size", "x"), ("--size",)),
     ],

@@ -34,7 +34,8 @@ class OneLineErrors(TyperGroup):
             if not hasattr(error, "format_message"):
                 raise
             context = getattr(error, "ctx", None)
-            code = _fail(f"{error.format_message()} See '{context.command_path if context else 'sigforge'} --help'.")
+            problem = error.format_message().strip().rstrip(".")
+            code = _fail(f"{problem}. See '{context.command_path if context else 'sigforge'} --help'.")
         sys.exit(code)
 
 
