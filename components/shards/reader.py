@@ -58,14 +58,27 @@ def read_rows(shard: ShardPath, *, sha256: str | None = None) -> Sequence[dict]:
     """
     try:
         data = shard.table.read_bytes()
-        table = pq.read_table(io.BytesIO(data))
-    except (OSError, pa.ArrowException) as error:
+    except OSError as error:
         raise UserError(f"{shard.table}: missing, cut or altered: make this shard again") from error
-    if not table.schema.equals(SAMPLES):
-        raise UserError(f"{shard.table}: has the columns of another version: make this shard again")
+    rows = rows_from(data, shard.table)
     if sha256 and sha256_bytes(data) != sha256:
         raise UserError(f"{shard.table}: is not what the done-marker promises: make this shard again")
-    return table.to_pylist()
+    return rows
+
+
+def rows_from(data: bytes, table: Place) -> Sequence[dict]:
+    """The rows in the bytes of a shard's table.
+
+    Raises:
+        UserError: they are damaged, or of another version.
+    """
+    try:
+        rows = pq.read_table(io.BytesIO(data))
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{table}: missing, cut or altered: make this shard again") from error
+    if not rows.schema.equals(SAMPLES):
+        raise UserError(f"{table}: has the columns of another version: make this shard again")
+    return rows.to_pylist()
 
 
 def read_samples(shard: ShardPath) -> Iterator[Sample]:

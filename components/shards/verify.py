@@ -11,7 +11,7 @@ from components.errors import UserError
 from components.files import canonical_json, sha256_bytes, sha256_file
 from components.images import decode_bytes
 from components.shards.layout import ShardPath, key_name, shards_in
-from components.shards.reader import member, read_rows
+from components.shards.reader import member, rows_from
 from components.shards.writer import reasons
 from components.storage import Place, RemoteError, fetched, size_of
 
@@ -60,8 +60,9 @@ def _verify_shard(shard: ShardPath, promised: Promised | None) -> list[str]:
     if size_of(shard.tar) != promised.bytes:
         return [f"{shard.tar}: has {size_of(shard.tar)} bytes, not the promised {promised.bytes}"]
     try:
+        table = shard.table.read_bytes()
         with fetched(shard.tar) as tar:
-            return _altered(shard, tar, promised) or _contradictions(shard, tar, promised)
+            return _altered(shard, tar, table, promised) or _contradictions(shard, tar, table, promised)
     except RemoteError:
         raise
     except (UserError, tarfile.TarError) as error:
@@ -77,15 +78,15 @@ def _promised(shard: ShardPath) -> Promised | None:
         return None
 
 
-def _altered(shard: ShardPath, tar: Path, promised: Promised) -> list[str]:
-    found = {shard.tar: sha256_file(tar), shard.table: sha256_bytes(shard.table.read_bytes())}
+def _altered(shard: ShardPath, tar: Path, table: bytes, promised: Promised) -> list[str]:
+    found = {shard.tar: sha256_file(tar), shard.table: sha256_bytes(table)}
     hashes = zip(found.items(), (promised.sha256, promised.parquet_sha256), strict=True)
     return [f"{path}: sha256 is not the promised {hope[:12]}..." for (path, sha256), hope in hashes if sha256 != hope]
 
 
-def _contradictions(shard: ShardPath, tar: Path, promised: Promised) -> list[str]:
+def _contradictions(shard: ShardPath, tar: Path, table: bytes, promised: Promised) -> list[str]:
     """What does not fit together though every file is as its marker says."""
-    rows = read_rows(shard)
+    rows = rows_from(table, shard.table)
     good = [row for row in rows if row["status"] == "ok"]
     return _verify_rows(shard, rows, promised) + _verify_members(shard, tar, good)
 
