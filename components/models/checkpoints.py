@@ -6,6 +6,7 @@ other people's, most without a licence, and are neither committed nor released.
 
 import os
 import pickle
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,7 +86,8 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         UserError: no such file, not a checkpoint, or one that holds pickled objects other than tensors and numbers.
     """
     try:
-        with torch.serialization.safe_globals(_IGNORED):
+        with torch.serialization.safe_globals(_IGNORED), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch about the pickle's protocol; what counts is refused below
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file: give the checkpoint you have downloaded") from None

@@ -72,6 +72,7 @@ def test_pickled_payloads_are_refused_and_never_run(content, zipped):
     assert not Path("planted").exists()
 
 
+@pytest.mark.filterwarnings("error")  # one line, and nothing of torch's beside it
 def test_plain_pickles_and_whole_models_are_refused():
     Path("x.pkl").write_bytes(pickle.dumps(Planted()))
     torch.save(torch.nn.Linear(2, 2), "model.pth")
