@@ -37,8 +37,8 @@ class LossProposal(nn.Module):
 class Reconstruction(nn.Module):
     """R: the fused image back to both sources, a branch for each says what is to be added.
 
-    It begins as the identity: what the outer update learns from it means something from the first step. With sources
-    from scratch, P saturates at one of them before R can tell what a fused image lacks.
+    It begins as the identity, so what P learns from it means something from the first step; with an R that must first
+    learn to draw the sources, P drifts to one of them (docs/systems.md has the figures).
     """
 
     def __init__(self, width: int = WIDTH) -> None:

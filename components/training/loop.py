@@ -80,14 +80,17 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
         UserError: the model has no such part to train.
     """
     trainable = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    parts = {part: [name for name in trainable if name.startswith(f"{part}.")] for part in config.rates}
-    if unknown := [part for part, names in parts.items() if not names]:
+    groups: dict[str, list[nn.Parameter]] = {part: [] for part in config.rates} | {"": []}
+    for name, value in trainable.items():
+        parts = [part for part in config.rates if f"{name}.".startswith(f"{part}.")]
+        groups[max(parts, key=len, default="")].append(value)
+    if unknown := [part for part in config.rates if not groups[part]]:
         known = sorted({name.partition(".")[0] for name in trainable})
         raise UserError(f"training: 'rates' names '{unknown[0]}', which is no part to train; choose from {known}")
-    groups = [{"params": [trainable.pop(name) for name in parts[part]], RATE: config.rates[part]} for part in parts]
-    groups.append({"params": list(trainable.values()), RATE: 1.0})
+    rates = config.rates | {"": 1.0}
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind([group for group in groups if group["params"]], lr=config.lr, weight_decay=config.weight_decay)
+    given = [{"params": values, RATE: rates[part]} for part, values in groups.items() if values]
+    return kind(given, lr=config.lr, weight_decay=config.weight_decay)
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:

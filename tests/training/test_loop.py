@@ -135,6 +135,14 @@ def test_a_part_learns_at_its_own_rate():
         assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.025 * share, 0.1 * share])
 
 
+def test_a_part_of_a_part_and_a_bare_parameter_can_have_a_rate():
+    model = nn.ModuleDict({"net": nn.ModuleDict({"head": nn.Linear(2, 1), "body": nn.Linear(2, 2)})})
+    model.token = nn.Parameter(torch.zeros(2))
+    groups = make_optimizer(model, TrainConfig(rates={"net": 0.5, "net.head": 0.1, "token": 2.0})).param_groups
+    sizes = {group["rate"]: [tuple(value.shape) for value in group["params"]] for group in groups}
+    assert sizes == {0.5: [(2, 2), (2,)], 0.1: [(1, 2), (1,)], 2.0: [(2,)]}
+
+
 def test_a_rate_for_a_part_that_is_not_there_or_frozen():
     model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 1))
     with pytest.raises(UserError, match=r"'rates' names 'head', which is no part to train; choose from \['0', '1'\]"):
