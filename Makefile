@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: repro test use serve ui stop
 
 repro: .venv/ready
-	@python -m components.config check
+	@python -m sigforge.config check
 	@dvc repro
 	@echo "report:  $(CURDIR)/data/report/index.html"
 	@echo "shards:  $(CURDIR)/data/synth/{vif,mif,mfif,mef}/*.tar"
@@ -22,16 +22,16 @@ test: .venv/ready
 	python -m pytest
 
 use: .venv/ready
-	@python -m components.config use $(CONF)
+	@python -m sigforge.config use $(CONF)
 
 serve: .venv/ready
-	@python -m flows.serve
+	@python -m flows.server.serve
 
 ui: .venv/ready
-	@python -m flows.ui
+	@python -m flows.server.ui
 
 stop: .venv/ready
-	@python -m flows.ui --stop
+	@python -m flows.server.ui --stop
 
 .venv/ready: pyproject.toml constraints.txt
 	@echo "installing into .venv (about two minutes the first time)"

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from components.device import machine
-from components.signal.ewt import ewt, iewt
+from sigforge.core.device import machine
+from sigforge.signal.ewt import ewt, iewt
 
 SIGNALS, LENGTH, BANDS, SUBSET = 1000, 1024, 3, 60
 

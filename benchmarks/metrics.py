@@ -24,10 +24,10 @@ import numpy as np
 import skimage.data
 import torch
 
-from components.cli.score import score_inputs
-from components.device import machine
-from components.images import write_image
-from components.metrics import PAPER, get_metric, list_metrics, score
+from sigforge.cli.score import score_inputs
+from sigforge.core.device import machine
+from sigforge.core.images import write_image
+from sigforge.metrics import PAPER, get_metric, list_metrics, score
 
 REFERENCE_SECONDS = {"q_g": 0.17, "q_m": 0.06, "q_p": 5.6, "mi": 5.3, "sd": 0.01, "vif_sum": 0.31}
 REFERENCE_PIXELS = 640 * 480

@@ -26,11 +26,11 @@ import torch
 import webdataset as wds
 from skimage import data
 
-from components.device import machine
-from components.images import decode_bytes, encode_webp
-from components.shards.layout import ShardPath, key_name
-from components.shards.read import ShardDataset
-from components.shards.writer import Sample, write_shard
+from sigforge.core.device import machine
+from sigforge.core.images import decode_bytes, encode_webp
+from sigforge.shards.layout import ShardPath, key_name
+from sigforge.shards.stream import ShardDataset
+from sigforge.shards.writer import Sample, write_shard
 
 SIDE = 256
 FACTS = {

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 
-from components.device import machine
-from components.models import sigformer
-from components.models.sigfusion.blocks import Attention, Embedding, Mlp, PatchesToImage, ToMap, ToSignals
-from components.models.sigfusion.sigformer import DecomposerLevel, SigFormer, SigFormerConfig
+from sigforge.core.device import machine
+from sigforge.methods.load import sigformer
+from sigforge.methods.sigfusion.blocks import Attention, Embedding, Mlp, PatchesToImage, ToMap, ToSignals
+from sigforge.methods.sigfusion.sigformer import DecomposerLevel, SigFormer, SigFormerConfig
 
 PARTS = {
     Attention: "attention",

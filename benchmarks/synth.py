@@ -21,21 +21,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from components.device import machine
-from components.images import encode_webp, read_image, to_uint8
-from components.manifest import PHOTOS, Photo, fingerprint_of, read_photo_table
-from components.models.sigfusion.plgn import KIND, Plgn
-from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
-from components.models.weights import save_weights
-from components.runner import keep_freed_memory
-from components.shards.writer import Sample, write_shard
-from components.sources.demo import photographs
-from components.synthesis.channels import task_channels
-from components.synthesis.gates import Gates, refuse_pair, refused_photos
-from components.synthesis.plan import plan, shard_path
-from components.synthesis.samples import Recipe, sized_for, synthesizer_of
-from components.synthesis.shards import done_markers, make_shard
-from components.synthesis.synthesizer import fit_square, to_ycbcr
+from sigforge.core.device import machine
+from sigforge.core.images import encode_webp, read_image, to_uint8
+from sigforge.core.parallel import keep_freed_memory
+from sigforge.dataset.hashes import fingerprint_of
+from sigforge.dataset.sources.demo import photographs
+from sigforge.dataset.tables import PHOTOS, Photo, read_photo_table
+from sigforge.methods.sigfusion.plgn import KIND, Plgn
+from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
+from sigforge.methods.weights import save_weights
+from sigforge.shards.writer import Sample, write_shard
+from sigforge.synthesis.channels import task_channels
+from sigforge.synthesis.gates import Gates, refuse_pair, refused_photos
+from sigforge.synthesis.plan import plan, shard_path
+from sigforge.synthesis.run import done_markers, make_shard
+from sigforge.synthesis.samples import Recipe, sized_for, synthesizer_of
+from sigforge.synthesis.synthesizer import fit_square, to_ycbcr
 
 HEIGHT, WIDTH, TESTS, SHARD = 321, 481, 600, 1000
 

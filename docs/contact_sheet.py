@@ -6,9 +6,10 @@ from pathlib import Path
 import PIL.Image
 import PIL.ImageDraw
 
-from components.corpus import image_path
-from components.images import read_image, to_uint8
-from components.manifest import Pair, modalities
+from sigforge.core.images import read_image, to_uint8
+from sigforge.dataset.corpus import image_path
+from sigforge.dataset.tables import Pair
+from sigforge.dataset.tasks import modalities
 
 TILE, COLUMNS, GAP, LINE = 300, 7, 4, 12
 

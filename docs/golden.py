@@ -15,9 +15,9 @@ import PIL.Image
 import torch
 from torch import Tensor
 
-from components.colour import luma
-from components.models import get_method, load
-from components.models.checkpoints import load_network
+from sigforge.core.colour import luma
+from sigforge.methods.load import get_method, load
+from sigforge.methods.published.checkpoints import load_network
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared/reference/golden"
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import torch
 
-from components.colour import luma
-from components.errors import UserError
-from components.files import write_atomic
-from components.images import read_image
-from components.metrics import Metric, get_metric, list_metrics, score
+from sigforge.core.colour import luma
+from sigforge.core.errors import UserError
+from sigforge.core.files import write_atomic
+from sigforge.core.images import read_image
+from sigforge.metrics import Metric, get_metric, list_metrics, score
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT.parent / "shared" / "reference"
@@ -26,7 +26,7 @@ PAGE = ROOT / "docs" / "metrics.md"
 
 INTRODUCTION = """# Metrics
 
-Made by `python docs/metrics.py` from the registry (`components/metrics`) and measured values: do not edit.
+Made by `python docs/metrics.py` from the registry (`components/sigforge/metrics`) and measured values: do not edit.
 
 `A` and `B` are the sources, `F` the fused image, `R` a true fused image, all of them 8-bit grey levels 0..255. Variants
 in use have names of their own; the convention says which one it is and who uses it. Sources: `many` metrics take two or

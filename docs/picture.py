@@ -5,9 +5,10 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from components.images import read_image
-from components.manifest import TASKS, modalities, read_pairs, read_photos
-from components.shards.reader import ShardPairs
+from sigforge.core.images import read_image
+from sigforge.dataset.tables import read_pairs, read_photos
+from sigforge.dataset.tasks import TASKS, modalities
+from sigforge.shards.pairs import ShardPairs
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -20,31 +20,32 @@ import torch
 import yaml
 from contact_sheet import contact_sheet
 
-from components import models
-from components.baselines import FusionMethod
-from components.config import overlay, resolve_path, validate
-from components.corpus import image_path
-from components.device import machine
-from components.errors import UserError
-from components.files import write_atomic
-from components.manifest import TASKS, Pair, Quarantined
-from components.metrics import PAPER, get_metric
-from components.models.cost import COST_SIZE
-from components.models.sigfusion.fusion import FusionNet
-from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
-from components.models.systems import get_system, list_systems, trained_systems
-from components.models.weights import MODEL, read_kind, read_weights
-from components.params import FolderPairs, Params
-from components.progress import Progress
-from components.recipes import configured
-from components.runner import keep_freed_memory
-from components.scores import score_image
-from components.sources.folders import check_pair, drop_duplicates, pair_folders
-from components.stages.base import Context
-from components.stages.evaluate import OURS, fuse_pairs
-from components.stages.fuse import fuse_corpus
-from components.stages.ingest import with_splits
-from components.tracking import StageRun
+from sigforge.config.load import overlay, resolve_path, validate
+from sigforge.config.sections import FolderPairs, Params
+from sigforge.core.device import machine
+from sigforge.core.errors import UserError
+from sigforge.core.files import write_atomic
+from sigforge.core.parallel import keep_freed_memory
+from sigforge.core.progress import Progress
+from sigforge.dataset.corpus import image_path
+from sigforge.dataset.sources.folders import check_pair, drop_duplicates, pair_folders
+from sigforge.dataset.tables import Pair, Quarantined
+from sigforge.dataset.tasks import TASKS
+from sigforge.evaluation.scores import score_image
+from sigforge.methods import load as models
+from sigforge.methods.cost import COST_SIZE
+from sigforge.methods.produce import configured
+from sigforge.methods.registry import FusionMethod
+from sigforge.methods.sigfusion.fusion import FusionNet
+from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
+from sigforge.methods.systems.trained import get_system, list_systems, trained_systems
+from sigforge.methods.weights import MODEL, read_kind, read_weights
+from sigforge.metrics import PAPER, get_metric
+from sigforge.stages._base import Context
+from sigforge.stages.evaluate import OURS, fuse_pairs
+from sigforge.stages.fuse import fuse_corpus
+from sigforge.stages.ingest import with_splits
+from sigforge.tracking import StageRun
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, FOLDER = ROOT / "docs/zoo.md", ROOT / "data/zoo"

@@ -31,9 +31,9 @@ from prefect import task as prefect_task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from components.errors import UserError
 from flows import STATE
 from flows.target import Say, TargetFailed, TaskName, reproduce
+from sigforge.core.errors import UserError
 
 DATA = Path("data/ablate")
 OURS = "sigfusion"
@@ -112,7 +112,7 @@ def run_rows(task: str, run: Callable[[Row, Start], dict], chosen: Sequence[str]
         temporary = folder / ".rows.json.tmp"
         temporary.write_text(json.dumps({"task": task, "simulated": simulated, "rows": rows}, indent=1))
         temporary.replace(folder / "rows.json")
-    call(sys.executable, "-m", "components.report.ablation", str(folder))
+    call(sys.executable, "-m", "sigforge.evaluation.ablation", str(folder))
     return folder / "table.md"
 
 
@@ -130,7 +130,7 @@ def refuse_unknown(chosen: Sequence[str] | None, rows: Sequence[Row]) -> None:
 def begin() -> Start:
     """This project as it is now; edits made while the rows run wait for the next flow."""
     try:
-        call(sys.executable, "-m", "components.config", "check")
+        call(sys.executable, "-m", "sigforge.config", "check")
         head = call("git", "rev-parse", "HEAD")
         with tempfile.TemporaryDirectory() as folder:
             index = os.environ | {"GIT_INDEX_FILE": str(Path(folder, "index"))}

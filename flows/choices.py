@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from components.errors import UserError
 from flows import STATE
 from flows.ablate import DATA, DEFAULT, Row, Start, begin, call, prepare, refuse_unknown
 from flows.target import Say, TargetFailed, TaskName, reproduce
+from sigforge.core.errors import UserError
 
 ROWS = (
     DEFAULT,
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
 def write_table(folder: Path, task: str, rows: list[dict[str, str]]) -> None:
     """``choices.json`` and, made from it by the report's code in a process of its own, ``choices.md``."""
     (folder / "choices.json").write_text(json.dumps({"task": task, "rows": rows}, indent=1))
-    text = call(sys.executable, "-m", "components.report.choices", str(folder / "choices.json"))
+    text = call(sys.executable, "-m", "sigforge.evaluation.choices", str(folder / "choices.json"))
     (folder / "choices.md").write_text(text + "\n")
 
 

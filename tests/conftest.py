@@ -64,7 +64,7 @@ def _s3_server():
 @pytest.fixture
 def s3(_s3_server, monkeypatch):
     """The server, up; ``s3.folder`` lies in a bucket of this test's own."""
-    from components.storage import _s3, place
+    from sigforge.core.storage import _s3, place
 
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)

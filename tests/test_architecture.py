@@ -7,37 +7,20 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sigforge.core.provenance import closure, files_of
+
 ROOT = Path(__file__).parents[1]
-SHARED_BY_STAGES = ("__init__", "base", "photographs", "trained")
-STAGES = [path.stem for path in (ROOT / "components/stages").glob("*.py") if path.stem not in SHARED_BY_STAGES]
-
-# Plumbing: changes here cannot change what a stage computes, only how it is started, logged, checked or written.
-PLUMBING = {
-    "components",
-    "components.cli",
-    "components.config",
-    "components.device",
-    "components.errors",
-    "components.files",
-    "components.manifest",
-    "components.params",
-    "components.progress",
-    "components.runner",
-    "components.seeds",
-    "components.stages",
-    "components.stages.base",
-    "components.stages.trained",
-    "components.storage",
-    "components.tracking",
-}
+LIBRARY = ROOT / "components/sigforge"
+STAGES = [path.stem for path in (LIBRARY / "stages").glob("*.py") if not path.stem.startswith("_")]
+FOUND_BY_NAME = {"fuse": "methods", "systems": "methods/systems", "transfer": "methods/systems", "evaluate": "methods"}
+"""What a stage loads from a registry, which no import shows."""
+DOORS = ("sigforge.stages", "sigforge.cli", "sigforge.tracking", "sigforge.config", "sigforge.report")
+NUMERICS = ("sigforge.core", "sigforge.signal", "sigforge.metrics", "sigforge.losses", "sigforge.shards")
 
 
-def path_of(module: str) -> Path | None:
-    base = ROOT / module.replace(".", "/")
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.exists():
-            return path
-    return None
+def path_of(module: str) -> Path:
+    base = ROOT / (module.replace(".", "/") if module.startswith("flows") else f"components/{module.replace('.', '/')}")
+    return base.with_suffix(".py") if base.with_suffix(".py").exists() else base / "__init__.py"
 
 
 @cache
@@ -52,23 +35,15 @@ def imports(module: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def modules(package: str) -> list[str]:
+def modules(folder: Path, root: Path) -> list[str]:
     return [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        for path in sorted((ROOT / package).rglob("*.py"))
+        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        for path in sorted(folder.rglob("*.py"))
     ]
 
 
-def closure(module: str, stop: set[str]) -> set[str]:
-    seen, pending = set(), [module]
-    while pending:
-        current = pending.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        inside = {name for name in imports(current) if name.startswith("components") and path_of(name)}
-        pending += [name for name in inside if name not in stop]
-    return seen
+SIGFORGE = modules(LIBRARY, ROOT / "components")
+FLOWS = modules(ROOT / "flows", ROOT)
 
 
 def stage_entries():
@@ -76,24 +51,33 @@ def stage_entries():
     return {name: entry.get("do", entry) for name, entry in stages.items()}
 
 
-@pytest.mark.parametrize("module", modules("components"))
+@pytest.mark.parametrize("module", SIGFORGE)
 def test_the_library_does_not_know_its_orchestrators(module):
     top = {name.split(".")[0] for name in imports(module)}
-    forbidden = {"prefect", "dvc", "flows"} | (set() if module == "components.tracking" else {"mlflow"})
+    forbidden = {"prefect", "dvc", "flows"} | (set() if module == "sigforge.tracking" else {"mlflow"})
     assert not top & forbidden
 
 
-@pytest.mark.parametrize("module", modules("components"))
+@pytest.mark.parametrize("module", SIGFORGE)
 def test_only_stages_are_wired_to_ledger_and_parameters(module):
-    if module.startswith(("components.stages", "components.cli", "components.tracking", "components.config")):
-        return
-    names = imports(module)
-    assert not any(name.startswith(("components.tracking", "components.config", "components.stages")) for name in names)
+    if not module.startswith(DOORS):
+        assert not any(
+            name.startswith(("sigforge.tracking", "sigforge.config", "sigforge.stages")) for name in imports(module)
+        )
 
 
-@pytest.mark.parametrize("module", modules("flows"))
+@pytest.mark.parametrize("module", [name for name in SIGFORGE if name.startswith(NUMERICS)])
+def test_the_ground_floor_stands_on_itself(module):
+    """What others build on knows no method, no training and no stage."""
+    upper = {name for name in imports(module) if name.startswith("sigforge.")}
+    assert not {
+        name for name in upper if name.split(".")[1] in ("methods", "training", "synthesis", "evaluation", "report")
+    }
+
+
+@pytest.mark.parametrize("module", FLOWS)
 def test_flows_run_targets_not_stage_code(module):
-    assert not any(name.startswith("components.stages") for name in imports(module))
+    assert not any(name.startswith("sigforge.stages") for name in imports(module))
 
 
 def test_one_name_means_one_thing_everywhere():
@@ -102,27 +86,37 @@ def test_one_name_means_one_thing_everywhere():
     assert set(entries) == set(STAGES)
     for name, entry in entries.items():
         assert name in params
-        assert entry["cmd"].startswith(f"python -m components.stages.{name}")
+        assert entry["cmd"].startswith(f"python -m sigforge.stages.{name}")
         outs = [next(iter(out)) if isinstance(out, dict) else out for out in entry["outs"]]
         assert all(out.startswith(f"data/{name}") for out in outs)
         assert len(entry["desc"]) > 20
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_dvc_deps_cover_the_import_graph(stage):
+def test_dvc_deps_are_the_code_that_decides_the_result(stage):
     watched = yaml.safe_load((ROOT / "params.yaml").read_text())["ingest"]["vif"]["watch"]
     deps = {dep.replace("${item.watch}", watched) for dep in stage_entries()[stage]["deps"]}
-    needed = closure(f"components.stages.{stage}", PLUMBING)
-    files = {path_of(module).relative_to(ROOT).as_posix() for module in needed - PLUMBING}
-    missing = {file for file in files if not any(file == dep or file.startswith(f"{dep}/") for dep in deps)}
-    missing = {file for file in missing if not (file.endswith("__init__.py") and not (ROOT / file).read_text().strip())}
-    assert missing == set()
+    code = {dep for dep in deps if dep.startswith("components/")}
+    needed = [path for path in files_of(closure(f"sigforge.stages.{stage}")) if says_something(path)]
+    files = {path.relative_to(ROOT).as_posix() for path in needed}
+    if stage in FOUND_BY_NAME:
+        files.add(f"components/sigforge/{FOUND_BY_NAME[stage]}/by_name.py")
+    assert {file for file in files if not any(file == dep or file.startswith(f"{dep}/") for dep in code)} == set()
+    idle = {dep for dep in code - {watched} if not any(file == dep or file.startswith(f"{dep}/") for file in files)}
+    assert idle == set()
 
 
-def test_no_function_is_long():
+def says_something(path: Path) -> bool:
+    """Whether a file is more than a docstring."""
+    return any(not isinstance(node, ast.Expr) for node in ast.parse(path.read_bytes()).body)
+
+
+def test_no_function_and_no_file_is_long():
     long = []
-    for module in modules("components") + modules("flows"):
-        for node in ast.walk(ast.parse(path_of(module).read_text())):
+    for module in SIGFORGE + FLOWS:
+        text = path_of(module).read_text()
+        long += [module] if text.count("\n") > 400 else []
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno - node.lineno > 60:
                 long.append(f"{module}.{node.name}")
     assert long == []

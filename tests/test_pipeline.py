@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.config import overlay
-from components.manifest import TASKS
+from sigforge.config.load import overlay
+from sigforge.dataset.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 IN_TURN = ("fuse", "plgn", "synth", "pretext", "finetune", "evaluate")

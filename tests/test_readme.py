@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.config import load_params, overlay, validate
+from sigforge.config.load import load_params, overlay, validate
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -62,7 +62,7 @@ def test_sigforge_commands_take_the_options_shown(command):
 
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("prefect deployment run")])
 def test_deployments_are_served(command):
-    from flows.serve import deployments
+    from flows.server.serve import deployments
 
     assert command.split()[-1] in {deployment.name for deployment in deployments()}
 

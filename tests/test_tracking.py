@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from components import tracking
-from components.errors import UserError
-from components.stages import base
-from components.training.loop import Row
+from sigforge import tracking
+from sigforge.core.errors import UserError
+from sigforge.stages import _base as base
+from sigforge.training.loop import Row
 
 ROOT = Path(__file__).parents[1]
 PARAMETERS = {f"fuse.vif.method{index}": index for index in range(120)} | {"seed": 1, "long": "x" * 900}
@@ -23,7 +23,7 @@ PARAMS = (ROOT / "params.yaml").read_text()
 WRITES = """
 from pathlib import Path
 from components import tracking
-from components.training.loop import Row
+from sigforge.training.loop import Row
 with tracking.stage_run("fuse", "vif", PARAMETERS) as run:
     run.value("pairs", 8)
     run.metrics([Row(step, "loss", 1 / (step + 1)) for step in range(600)])
@@ -33,7 +33,7 @@ with tracking.stage_run("fuse", "vif", PARAMETERS) as run:
 FAILS_THEN_DIES = """
 import os, signal, sqlite3, time
 from components import tracking
-from components.errors import UserError
+from sigforge.core.errors import UserError
 try:
     with tracking.stage_run("plgn", "vif", {}) as run:
         run.value("loss", 3.0)

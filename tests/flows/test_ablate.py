@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.config import load_params, validate
-from components.report.ablation import PAPER, markdown, read_rows
 from flows import ablate
 from flows.ablate import DEFAULT, ROWS, Row, changed
+from sigforge.config.load import load_params, validate
+from sigforge.evaluation.ablation import PAPER, markdown, read_rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,7 +68,7 @@ def project(tmp_path, monkeypatch, commit_project):
         ".gitignore": "/.sigforge/\n/data/\n__pycache__/\n",
         "components/__init__.py": "",
     }
-    files |= {"components/config.py": CHECK, "components/report/ablation.py": TABLE}
+    files |= {"components/sigforge/config/load.py": CHECK, "components/sigforge/evaluation/ablation.py": TABLE}
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from components.shards.layout import ShardPath
-from components.shards.writer import Failure, Sample, write_shard
 from flows import artifacts
+from sigforge.shards.layout import ShardPath
+from sigforge.shards.writer import Failure, Sample, write_shard
 
 SUMMARY = {
     "task": "vif",

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.config import load_params, validate
 from flows import choices
 from flows.ablate import changed
+from sigforge.config.load import load_params, validate
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,7 +48,7 @@ def project(tmp_path, monkeypatch, commit_project):
         "dvc.yaml": GRAPH,
         "stage.py": STAGE,
         ".gitignore": "/.sigforge/\n/data/\n",
-        "components/sources/scenes": "",
+        "components/sigforge/dataset/sources/scenes": "",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

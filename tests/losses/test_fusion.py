@@ -3,7 +3,7 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from components.losses.fusion import fusion_terms, intensity_target, sobel_magnitude, ssim, task_weights, weighted
+from sigforge.losses.fusion import fusion_terms, intensity_target, sobel_magnitude, ssim, task_weights, weighted
 
 
 def random_images(count=3, size=40):

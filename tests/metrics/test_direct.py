@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.signal import correlate2d
 
-from components.metrics import score
+from sigforge.metrics import score
 
 SIZES = [(64, 64), (47, 53), (45, 60), (52, 43)]
 

@@ -8,7 +8,7 @@ from scipy.ndimage import correlate
 from scipy.signal import correlate2d
 from skimage.metrics import structural_similarity
 
-from components.metrics import score
+from sigforge.metrics import score
 
 SIZES = [(64, 64), (47, 53), (45, 60)]
 SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], float)

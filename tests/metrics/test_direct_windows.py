@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import correlate2d
 
-from components.metrics import score
+from sigforge.metrics import score
 
 
 def grey(image):

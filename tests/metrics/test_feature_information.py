@@ -8,8 +8,8 @@ import pywt
 import torch
 from scipy.fft import dctn
 
-from components.metrics import score
-from components.metrics.feature_information import _dct, _dmey
+from sigforge.metrics import score
+from sigforge.metrics.feature_information import _dct, _dmey
 
 
 def grey(image):

@@ -12,7 +12,7 @@ import cv2
 import pytest
 import torch
 
-from components.metrics import list_metrics, score
+from sigforge.metrics import list_metrics, score
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 REFERENCE = SHARED / "reference"

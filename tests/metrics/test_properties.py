@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.metrics import get_metric, list_metrics, score, select_metrics
-from components.metrics.gradient import _BEST, _BEST_ABF
+from sigforge.metrics import get_metric, list_metrics, score, select_metrics
+from sigforge.metrics.gradient import _BEST, _BEST_ABF
 
 SIZE = 170, 165
 SOURCELESS = ("sd", "sd_tang2022", "en", "sf", "sf_vifb", "ag", "ag_cddfuse", "ei")

@@ -3,8 +3,8 @@ import importlib
 
 import pytest
 
-from components.errors import UserError
-from components.metrics import PAPER, get_metric, list_metrics, registry, select_metrics
+from sigforge.core.errors import UserError
+from sigforge.metrics import PAPER, get_metric, list_metrics, registry, select_metrics
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_every_metric_states_its_facts(name) -> None:
 @pytest.mark.parametrize("name", list_metrics())
 def test_the_family_is_the_module_that_holds_the_metric(name) -> None:
     entry = get_metric(name)
-    module = importlib.import_module(f"components.metrics.{entry.family}")
+    module = importlib.import_module(f"sigforge.metrics.{entry.family}")
     assert getattr(module, name) is entry.function
 
 

@@ -4,9 +4,9 @@ import math
 import pytest
 import torch
 
-from components.errors import UserError
-from components.metrics import PAPER, list_metrics, score, select_metrics
-from components.metrics.phase_congruency import _median
+from sigforge.core.errors import UserError
+from sigforge.metrics import PAPER, list_metrics, score, select_metrics
+from sigforge.metrics.phase_congruency import _median
 
 ALL = [entry.name for entry in select_metrics("all")]
 #: Metrics on float32 distributions.
@@ -36,7 +36,7 @@ def test_large_batches_are_scored_in_parts(scene, monkeypatch) -> None:
     names = ["sd", "q_g", "ssim_ref"]
     whole = score(*images, metrics=names, reference=images[1])
     # The package's attribute of this name is the function.
-    module = importlib.import_module("components.metrics.score")
+    module = importlib.import_module("sigforge.metrics.score")
     monkeypatch.setattr(module, "_PIXELS_AT_ONCE", (2 * 64 * 64, 0))
     parts = score(*images, metrics=names, reference=images[1])
     for name in names:
@@ -46,7 +46,7 @@ def test_large_batches_are_scored_in_parts(scene, monkeypatch) -> None:
 def test_large_stacks_are_transformed_in_parts(scene, monkeypatch) -> None:
     images = scene(batch=2)
     whole = score(*images, metrics=["q_p"])["q_p"]
-    monkeypatch.setattr("components.metrics.phase_congruency._PIXELS_AT_ONCE", 64 * 64)
+    monkeypatch.setattr("sigforge.metrics.phase_congruency._PIXELS_AT_ONCE", 64 * 64)
     torch.testing.assert_close(score(*images, metrics=["q_p"])["q_p"], whole, rtol=1e-6, atol=0)
 
 

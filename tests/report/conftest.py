@@ -9,27 +9,28 @@ import pytest
 import torch
 import yaml
 
-from components.colour import describe, luma
-from components.config import validate
-from components.files import sha256_file
-from components.images import encode_webp, read_image, write_image
-from components.manifest import MODALITIES, PAIRS, PHOTOS, TASKS, Pair, Photo, read_photos, write_table
-from components.models.sigfusion.plgn import KIND, Plgn
-from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
-from components.models.weights import MODEL, save_weights
-from components.params import Params
-from components.scores import score_image, write_rows
-from components.shards.layout import ShardPath, key_name
-from components.shards.writer import Sample, write_shard
-from components.sources import demo, scenes
-from components.stages import evaluate, report
-from components.stages.base import Context
-from components.stages.ingest import SIMULATED
-from components.synthesis.channels import task_channels
-from components.synthesis.synthesizer import Synthesizer
-from components.tracking import StageRun
-from components.training.history import write_history
-from components.training.loop import Row
+from sigforge.config.load import validate
+from sigforge.config.sections import Params
+from sigforge.core.colour import describe, luma
+from sigforge.core.files import sha256_file
+from sigforge.core.images import encode_webp, read_image, write_image
+from sigforge.dataset.sources import demo, scenes
+from sigforge.dataset.tables import PAIRS, PHOTOS, Pair, Photo, read_photos, write_table
+from sigforge.dataset.tasks import MODALITIES, TASKS
+from sigforge.evaluation.scores import score_image, write_rows
+from sigforge.methods.sigfusion.plgn import KIND, Plgn
+from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
+from sigforge.methods.weights import MODEL, save_weights
+from sigforge.shards.layout import ShardPath, key_name
+from sigforge.shards.writer import Sample, write_shard
+from sigforge.stages import evaluate, report
+from sigforge.stages._base import Context
+from sigforge.stages.ingest import SIMULATED
+from sigforge.synthesis.channels import task_channels
+from sigforge.synthesis.synthesizer import Synthesizer
+from sigforge.tracking import StageRun
+from sigforge.training.history import write_history
+from sigforge.training.loop import Row
 
 ROOT = Path(__file__).parents[2]
 METRICS = ("q_g", "mi", "sd")
@@ -133,7 +134,7 @@ def make_plgn(folder: Path, task: str, config: SigFormerConfig, steps: int) -> N
 
 
 def make_shard(data: Path, task: str, photos: list[Photo]) -> None:
-    from components.models.sigfusion.plgn import load_plgn
+    from sigforge.methods.sigfusion.plgn import load_plgn
 
     synthesizer = Synthesizer(load_plgn(data / "plgn" / task / MODEL), task)
     samples = []

@@ -4,9 +4,9 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from components.report.figures import INK, curves_figure, signals_figure
-from components.report.signals import Curves, ModalitySignals
-from components.training.loop import Row
+from sigforge.report.figures import INK, curves_figure, signals_figure
+from sigforge.report.signals import Curves, ModalitySignals
+from sigforge.training.loop import Row
 
 
 def history(**values: float) -> list[Row]:

@@ -3,10 +3,10 @@ import base64
 import numpy as np
 import pytest
 
-from components.images import decode_bytes, to_uint8, write_image
-from components.manifest import Pair
-from components.metrics import get_metric
-from components.report.gallery import OVERVIEW, Crop, disagreement, pair_scene, picture, scores_of
+from sigforge.core.images import decode_bytes, to_uint8, write_image
+from sigforge.dataset.tables import Pair
+from sigforge.metrics import get_metric
+from sigforge.report.gallery import OVERVIEW, Crop, disagreement, pair_scene, picture, scores_of
 
 
 def decoded(uri: str) -> np.ndarray:

@@ -7,14 +7,14 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from components.errors import UserError
-from components.manifest import PAIRS, read_pairs, write_table
-from components.models.weights import HISTORY, MODEL
-from components.report.html import places
-from components.report.tables import build_tables
-from components.stages import report
-from components.stages.base import main
-from components.training.history import write_history
+from sigforge.core.errors import UserError
+from sigforge.dataset.tables import PAIRS, read_pairs, write_table
+from sigforge.evaluation.tables import build_tables
+from sigforge.methods.weights import HISTORY, MODEL
+from sigforge.report.html import places
+from sigforge.stages import report
+from sigforge.stages._base import main
+from sigforge.training.history import write_history
 
 from .conftest import BASELINES, METRICS, ROOT, context, history, tiny_params
 
@@ -244,7 +244,7 @@ def test_command_line_says_what_is_missing_in_one_line(tmp_path, monkeypatch, ca
 
 
 def test_simulated_is_what_ingest_calls_it():
-    from components.stages import ingest
+    from sigforge.stages import ingest
 
     assert report.SIMULATED == ingest.SIMULATED
 

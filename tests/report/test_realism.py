@@ -10,15 +10,15 @@ import pytest
 from pyarrow import parquet
 from typer.testing import CliRunner
 
-from components import cli
-from components.images import write_image
-from components.manifest import PAIRS, Pair, read_pairs, write_table
-from components.realism.compare import MEASURES, realism
-from components.report.figures import spectra_figure
-from components.report.realism import first_of_each_photograph, real_paths
-from components.shards.reader import ShardPairs
-from components.stages import report
-from components.subsets import spread
+from sigforge.cli import app as cli
+from sigforge.core.images import write_image
+from sigforge.core.subsets import spread
+from sigforge.dataset.tables import PAIRS, Pair, read_pairs, write_table
+from sigforge.evaluation.realism.compare import MEASURES, realism
+from sigforge.report.figures import spectra_figure
+from sigforge.report.realism import first_of_each_photograph, real_paths
+from sigforge.shards.pairs import ShardPairs
+from sigforge.stages import report
 
 from .conftest import context, tiny_params
 

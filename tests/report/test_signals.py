@@ -3,9 +3,9 @@ import pytest
 import scipy.stats
 import torch
 
-from components.models.sigfusion.plgn import Plgn
-from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
-from components.report.signals import FLOOR, measure, wasserstein
+from sigforge.methods.sigfusion.plgn import Plgn
+from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
+from sigforge.report.signals import FLOOR, measure, wasserstein
 
 CONFIG = SigFormerConfig(width=8, heads=2, signals=4, pools=(1, 1), skip="none")
 

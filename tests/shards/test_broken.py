@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from components.errors import UserError
-from components.files import sha256_file
-from components.images import encode_png
-from components.shards.layout import ShardPath, key_name
-from components.shards.reader import ShardPairs
-from components.shards.verify import verify
-from components.shards.writer import Sample, write_shard
+from sigforge.core.errors import UserError
+from sigforge.core.files import sha256_file
+from sigforge.core.images import encode_png
+from sigforge.shards.layout import ShardPath, key_name
+from sigforge.shards.pairs import ShardPairs
+from sigforge.shards.verify import verify
+from sigforge.shards.writer import Sample, write_shard
 
 
 @pytest.fixture

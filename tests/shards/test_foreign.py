@@ -10,10 +10,10 @@ import pytest
 import torch
 import webdataset as wds
 
-from components.images import encode_png, encode_webp
-from components.shards.layout import ShardPath, key_name, shards_in
-from components.shards.read import ShardDataset
-from components.shards.writer import Sample, write_shard
+from sigforge.core.images import encode_png, encode_webp
+from sigforge.shards.layout import ShardPath, key_name, shards_in
+from sigforge.shards.stream import ShardDataset
+from sigforge.shards.writer import Sample, write_shard
 
 COUNT = 5
 FACTS = ("a_sha256", "b_sha256", "licence", "n", "photo_id", "strength")

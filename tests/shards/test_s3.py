@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from components.cli import app
-from components.errors import UserError
-from components.images import encode_png
-from components.shards.layout import ShardPath, key_name, shards_in
-from components.shards.reader import ShardPairs, read_samples
-from components.shards.verify import verify
-from components.shards.writer import Failure, Sample, finished, write_shard
-from components.storage import place
+from sigforge.cli.app import app
+from sigforge.core.errors import UserError
+from sigforge.core.images import encode_png
+from sigforge.core.storage import place
+from sigforge.shards.layout import ShardPath, key_name, shards_in
+from sigforge.shards.pairs import ShardPairs, read_samples
+from sigforge.shards.verify import verify
+from sigforge.shards.writer import Failure, Sample, finished, write_shard
 
 KEY = {"parameters": "1"}
 
@@ -166,7 +166,7 @@ def test_verify_over_s3(s3, capsys):
 
 def test_a_connection_lost_while_verifying_is_no_broken_shard(s3, monkeypatch):
     write(s3.folder)
-    from components.shards import verify as module
+    from sigforge.shards import verify as module
 
     monkeypatch.setattr(module, "_mixed", lambda shards: s3.stop() or [])
     with pytest.raises(UserError, match="S3 does not answer"):

@@ -7,13 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset as wds
 
-from components.colour import luma
-from components.errors import UserError
-from components.images import encode_png, encode_webp
-from components.shards.layout import ShardPath, key_name, shards_in
-from components.shards.reader import ShardPairs
-from components.shards.verify import verify
-from components.shards.writer import Failure, Sample, finished, write_shard
+from sigforge.core.colour import luma
+from sigforge.core.errors import UserError
+from sigforge.core.images import encode_png, encode_webp
+from sigforge.shards.layout import ShardPath, key_name, shards_in
+from sigforge.shards.pairs import ShardPairs
+from sigforge.shards.verify import verify
+from sigforge.shards.writer import Failure, Sample, finished, write_shard
 
 KEY = {"parameters": "1", "inputs": "2"}
 

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from components.shards.tar import hashed_tar, header
+from sigforge.shards.tar import hashed_tar, header
 
 
 def reference(members):

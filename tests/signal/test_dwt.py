@@ -3,7 +3,7 @@ import pytest
 import pywt
 import torch
 
-from components.signal.dwt import Dwt, dwt, idwt
+from sigforge.signal.dwt import Dwt, dwt, idwt
 
 
 @pytest.mark.parametrize("mode", ["symmetric", "reflect", "zero", "constant", "periodic"])

@@ -7,14 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.signal.boundaries import (
-    largest_maxima,
-    line_boundaries,
-    lowest_minimum_boundaries,
-    midpoint_boundaries,
-)
-from components.signal.dwt import dwt
-from components.signal.ewt import Ewt, ewt, filter_bank, iewt, mean_magnitude
+from sigforge.signal.boundaries import largest_maxima, line_boundaries, lowest_minimum_boundaries, midpoint_boundaries
+from sigforge.signal.dwt import dwt
+from sigforge.signal.ewt import Ewt, ewt, filter_bank, iewt, mean_magnitude
 
 RULES = ("midpoint", "lowest_minimum", "line", "fixed")
 

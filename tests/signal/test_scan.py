@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from components.signal.scan import flatten, unflatten
+from sigforge.signal.scan import flatten, unflatten
 
 
 @pytest.mark.parametrize("order", ["alternate", "rows"])

@@ -15,10 +15,10 @@ import pytest
 import torch
 import yaml
 
-from components.config import load_params, overlay
-from components.stages.base import Context
-from components.tracking import StageRun
-from components.training import loop
+from sigforge.config.load import load_params, overlay
+from sigforge.stages._base import Context
+from sigforge.tracking import StageRun
+from sigforge.training import loop
 
 ROOT = Path(__file__).parents[2]
 CHAIN = ("fuse", "systems", "pretrain", "plgn", "synth", "pretext", "finetune", "transfer", "evaluate")
@@ -43,7 +43,7 @@ class Project:
         params = load_params(self.folder / "params.yaml")
         context = Context(stage, None if stage in ("pretrain", "report") else task, params, StageRun())
         with contextlib.chdir(self.folder), threads(params.compute.threads):
-            importlib.import_module(f"components.stages.{stage}").run(context)
+            importlib.import_module(f"sigforge.stages.{stage}").run(context)
 
     def main(self, stage, task="vif"):
         """The command line in this process; returns its exit code."""
@@ -56,7 +56,7 @@ class Project:
             warnings.simplefilter("ignore", RuntimeWarning)  # runpy: the module has been imported before
             patch.setattr(sys, "argv", self.arguments(stage, task)[2:])
             with pytest.raises(SystemExit) as exit_:
-                runpy.run_module(f"components.stages.{stage}", run_name="__main__")
+                runpy.run_module(f"sigforge.stages.{stage}", run_name="__main__")
         return exit_.value.code
 
     def command(self, stage, task="vif"):
@@ -73,7 +73,7 @@ class Project:
 
     def arguments(self, stage, task):
         shared = stage in ("pretrain", "report")
-        return [sys.executable, "-m", f"components.stages.{stage}", *([] if shared else ["--task", task])]
+        return [sys.executable, "-m", f"sigforge.stages.{stage}", *([] if shared else ["--task", task])]
 
     def files(self, pattern):
         return {

@@ -8,19 +8,19 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from components.colour import luma
-from components.config import load_params
-from components.images import read_image
-from components.manifest import read_photos
-from components.models.sigfusion.fusion import FusionNet
-from components.models.sigfusion.plgn import load_plgn
-from components.models.sigfusion.sigformer import SigFormer, load_sigformer
-from components.report.figures import curves_figure
-from components.seeds import seed_of
-from components.stages import pretext
-from components.stages.base import Context
-from components.tracking import StageRun
-from components.training.history import read_history
+from sigforge.config.load import load_params
+from sigforge.core.colour import luma
+from sigforge.core.images import read_image
+from sigforge.core.seeds import seed_of
+from sigforge.dataset.tables import read_photos
+from sigforge.methods.sigfusion.fusion import FusionNet
+from sigforge.methods.sigfusion.plgn import load_plgn
+from sigforge.methods.sigfusion.sigformer import SigFormer, load_sigformer
+from sigforge.report.figures import curves_figure
+from sigforge.stages import pretext
+from sigforge.stages._base import Context
+from sigforge.tracking import StageRun
+from sigforge.training.history import read_history
 
 AFTER_PLGN = ["plgn", "synth", "pretext", "finetune", "evaluate"]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from components.errors import ImageError, UserError
-from components.images import encode_png, write_image
-from components.manifest import read_pairs, read_quarantine
+from sigforge.core.errors import ImageError, UserError
+from sigforge.core.images import encode_png, write_image
+from sigforge.dataset.tables import read_pairs, read_quarantine
 
 GOOD = 4
 

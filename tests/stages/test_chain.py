@@ -6,10 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from components.corpus import corpora
-from components.manifest import TASKS, read_pairs
-from components.shards.verify import verify
-from components.stages import base
+from sigforge.dataset.corpus import corpora
+from sigforge.dataset.tables import read_pairs
+from sigforge.dataset.tasks import TASKS
+from sigforge.shards.verify import verify
+from sigforge.stages import _base as base
 
 # They carry the seconds that something took.
 TIMED = ("corpus.parquet", ".json")

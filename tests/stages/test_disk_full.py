@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from components.stages.base import main
+from sigforge.stages._base import main
 
 PAGE = 4096
 STEP = 2

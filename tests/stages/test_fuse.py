@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from components.corpus import read_corpus
-from components.files import sha256_file
-from components.images import read_image, write_image
-from components.manifest import read_pairs
+from sigforge.core.files import sha256_file
+from sigforge.core.images import read_image, write_image
+from sigforge.dataset.corpus import read_corpus
+from sigforge.dataset.tables import read_pairs
 
 IMAGES = "fuse/vif/*/*.png"
 

@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from components import baselines, models
-from components.config import load_params
-from components.corpus import corpora, read_corpus, read_failures
-from components.errors import UserError
-from components.files import sha256_file
-from components.images import read_image, write_image
-from components.manifest import read_pairs
-from components.models.zoo.registry import PublishedMethod, Weights
-from components.stages.base import Context
-from components.stages.fuse import run
-from components.tracking import StageRun
+from sigforge.config.load import load_params
+from sigforge.core.errors import UserError
+from sigforge.core.files import sha256_file
+from sigforge.core.images import read_image, write_image
+from sigforge.dataset.corpus import corpora, read_corpus, read_failures
+from sigforge.dataset.tables import read_pairs
+from sigforge.methods import registry as baselines
+from sigforge.methods import load as models
+from sigforge.methods.published.registry import PublishedMethod, Weights
+from sigforge.stages._base import Context
+from sigforge.stages.fuse import run
+from sigforge.tracking import StageRun
 
 TOOL = """
 import shutil, sys

@@ -5,8 +5,10 @@ import os
 import pytest
 import torch
 
-from components import recipes
-from components.corpus import (
+from sigforge.core.errors import UserError
+from sigforge.core.files import sha256_file
+from sigforge.core.images import read_image
+from sigforge.dataset.corpus import (
     Entry,
     Failure,
     check_cells,
@@ -17,11 +19,9 @@ from components.corpus import (
     write_corpus,
     write_failures,
 )
-from components.errors import UserError
-from components.files import sha256_file
-from components.fusing import fuse_batch, fuse_files
-from components.images import read_image
-from components.manifest import read_pairs
+from sigforge.dataset.tables import read_pairs
+from sigforge.methods import produce as recipes
+from sigforge.methods.apply import fuse_batch, fuse_files
 
 
 @pytest.fixture

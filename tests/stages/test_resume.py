@@ -8,8 +8,8 @@ import psutil
 import pytest
 from safetensors import safe_open
 
-from components.manifest import read_pairs, read_photos
-from components.progress import Progress
+from sigforge.core.progress import Progress
+from sigforge.dataset.tables import read_pairs, read_photos
 
 RESULTS = "**/*.[st]a*"  # safetensors, tars
 STEPS, EVERY = 60, 10

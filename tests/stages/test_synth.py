@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from components.images import read_image, write_image
-from components.manifest import PHOTOS, phash, read_pairs, read_photos, write_table
-from components.shards.layout import shards_in
-from components.shards.reader import read_rows
-from components.shards.verify import verify
+from sigforge.core.images import read_image, write_image
+from sigforge.dataset.hashes import phash
+from sigforge.dataset.tables import PHOTOS, read_pairs, read_photos, write_table
+from sigforge.shards.layout import shards_in
+from sigforge.shards.pairs import read_rows
+from sigforge.shards.verify import verify
 
 MANIFEST = "ingest/photos/photos.parquet"
 

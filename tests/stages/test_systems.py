@@ -6,11 +6,11 @@ import shutil
 import pytest
 import torch
 
-from components.config import load_params
-from components.corpus import read_corpus
-from components.errors import UserError
-from components.models import load
-from components.training import loop
+from sigforge.config.load import load_params
+from sigforge.core.errors import UserError
+from sigforge.dataset.corpus import read_corpus
+from sigforge.methods.load import load
+from sigforge.training import loop
 
 SHORT = {"steps": 3, "batch": 2, "crop": 32, "checkpoint_every": 2, "log_every": 1}
 ALL = {

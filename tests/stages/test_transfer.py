@@ -6,13 +6,13 @@ import shutil
 import pytest
 import torch
 
-from components.colour import luma
-from components.errors import UserError
-from components.images import read_image
-from components.manifest import read_photos
-from components.models.weights import read_kind, read_weights
-from components.shards.reader import ShardPairs
-from components.systems.registry import Material
+from sigforge.core.colour import luma
+from sigforge.core.errors import UserError
+from sigforge.core.images import read_image
+from sigforge.dataset.tables import read_photos
+from sigforge.methods.systems.registry import Material
+from sigforge.methods.weights import read_kind, read_weights
+from sigforge.shards.pairs import ShardPairs
 from tests.stages.test_systems import ALL, PARTS, SHORT, Killed, kill_at
 
 MODELS = "transfer/**/model.safetensors"
@@ -62,7 +62,7 @@ def test_the_real_runs_begin_with_what_the_synthetic_ones_left(project):
 
 
 def test_synthetic_material_is_the_shards_and_their_photographs(project, monkeypatch):
-    from components.stages import transfer
+    from sigforge.stages import transfer
 
     seen = []
     monkeypatch.setattr(transfer, "train_runs", lambda context, name, data, *_: seen.append(data))

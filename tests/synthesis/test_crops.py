@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.errors import UserError
-from components.synthesis.crops import APART, Crop, crop_of
+from sigforge.core.errors import UserError
+from sigforge.synthesis.crops import APART, Crop, crop_of
 
 NAMES = (3, "sha")
 

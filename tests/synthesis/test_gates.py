@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from components.manifest import Photo
-from components.synthesis.gates import Gates, refuse_pair, refused_photos
+from sigforge.dataset.tables import Photo
+from sigforge.synthesis.gates import Gates, refuse_pair, refused_photos
 
 PHOTO = np.random.default_rng(0).random((32, 32), np.float32)
 A, B = np.sqrt(PHOTO), PHOTO**2

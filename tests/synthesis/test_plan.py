@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.manifest import Photo, fingerprint_of, photo_table
-from components.synthesis.plan import plan
+from sigforge.dataset.hashes import fingerprint_of
+from sigforge.dataset.tables import Photo, photo_table
+from sigforge.synthesis.plan import plan
 
 TERMS = ("s", "CC0", "", "", True, True)
 

@@ -3,7 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from components.synthesis.samples import AHEAD, _blocks, _threaded
+from sigforge.synthesis.samples import AHEAD, _blocks, _threaded
 
 
 def test_blocks_are_cut_by_number_wherever_they_begin():

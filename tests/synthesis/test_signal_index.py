@@ -3,10 +3,10 @@ from dataclasses import replace
 import pyarrow.parquet as pq
 import pytest
 
-from components.errors import UserError
-from components.manifest import Pair
-from components.models.sigfusion.sigformer import SigFormerConfig
-from components.synthesis.signal_index import signal_index, write_index
+from sigforge.core.errors import UserError
+from sigforge.dataset.tables import Pair
+from sigforge.methods.sigfusion.sigformer import SigFormerConfig
+from sigforge.synthesis.signal_index import signal_index, write_index
 
 PAIR = Pair("p0", "vif", "vif", "train", "a", "b", "1", "2", 8, 8, 1, 3, "test", "none")
 SUBBANDS = SigFormerConfig().subbands

@@ -3,12 +3,12 @@ import pytest
 import skimage.data
 import torch
 
-from components.errors import UserError
-from components.models.sigfusion.plgn import Plgn
-from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
-from components.seeds import rng_of
-from components.synthesis.channels import channels_of, task_channels
-from components.synthesis.synthesizer import Synthesizer, fit_square, focus_mask
+from sigforge.core.errors import UserError
+from sigforge.core.seeds import rng_of
+from sigforge.methods.sigfusion.plgn import Plgn
+from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
+from sigforge.synthesis.channels import channels_of, task_channels
+from sigforge.synthesis.synthesizer import Synthesizer, fit_square, focus_mask
 
 PHOTO = skimage.data.chelsea()[:96, 100:196].astype(np.float32) / 255
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from components.cli import app
-from components.files import write_atomic
-from components.images import write_image
-from components.models.sigfusion.plgn import KIND, Plgn
-from components.models.sigfusion.sigformer import SigFormer, SigFormerConfig
-from components.models.weights import save_weights
-from components.shards.layout import shards_in
-from components.shards.verify import verify
-from components.synthesis.channels import task_channels
+from sigforge.cli.app import app
+from sigforge.core.files import write_atomic
+from sigforge.core.images import write_image
+from sigforge.methods.sigfusion.plgn import KIND, Plgn
+from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
+from sigforge.methods.weights import save_weights
+from sigforge.shards.layout import shards_in
+from sigforge.shards.verify import verify
+from sigforge.synthesis.channels import task_channels
 
 SIDE = 64
 PAGE = 4096
@@ -105,7 +105,7 @@ def test_a_full_disk_and_a_rerun(command, capsys, tmp_path):
 
 
 def test_photographs_that_vanish_and_a_rerun(command, capsys, tmp_path, monkeypatch):
-    from components.cli import synth
+    from sigforge.cli import synth
 
     assert run(capsys, command, "--out", tmp_path / "here")[0] == 0
     photos = Path(command[command.index("--images") + 1])
@@ -127,7 +127,7 @@ def test_photographs_that_vanish_and_a_rerun(command, capsys, tmp_path, monkeypa
 
 
 def test_mistakes_stop_it_before_the_first_photograph(command, s3, capsys, monkeypatch):
-    monkeypatch.setattr("components.cli.synth.check_photos", None)
+    monkeypatch.setattr("sigforge.cli.synth.check_photos", None)
     assert run(capsys, command, "--out", "s3://nowhere/x")[2] == [
         "error: s3://nowhere: no such bucket: create it, or correct the address"
     ]

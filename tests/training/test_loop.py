@@ -5,11 +5,11 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from components.device import Device, pick_device
-from components.errors import UserError
-from components.training.checkpoint import NAME, Checkpoint
-from components.training.config import TrainConfig
-from components.training.loop import _update, fit, learning_rate, make_optimizer
+from sigforge.core.device import Device, pick_device
+from sigforge.core.errors import UserError
+from sigforge.training.checkpoint import NAME, Checkpoint
+from sigforge.training.config import TrainConfig
+from sigforge.training.loop import _update, fit, learning_rate, make_optimizer
 
 CPU = Device(torch.device("cpu"))
 

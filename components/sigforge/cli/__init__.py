@@ -1,0 +1,1 @@
+"""The command ``sigforge``: :mod:`sigforge.cli.app` has its subcommands, a module each does the work."""

@@ -1,0 +1,226 @@
+"""The command line ``sigforge``: fuse, score and synthesise folders or single files, and check what lies on disk.
+
+Exit codes: 0 done, 1 a pair was left out or a check found something (each named with its reason), 2 a mistake to be
+mended by the user (one ``error:`` line). What a command does stands in the module of its name and is imported when it
+runs, so that ``--help`` answers at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from sigforge import __version__
+from sigforge.core.errors import UserError
+
+Task = Literal["vif", "mif", "mfif", "mef"]
+TASK_HELP = "vif: infrared, visible; mif: CT, PET or SPECT, MRI; mfif: near, far; mef: under-, over-exposed."
+
+
+class OneLineErrors(TyperGroup):
+    """Turns a user's mistakes, in arguments or in files, into one line on stderr and exit code 2."""
+
+    def main(self, *args: Any, **extra: Any) -> None:
+        """Run a command and exit with the code it returns."""
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(*args, **extra)
+        except UserError as error:
+            code = _fail(str(error))
+        except Exception as error:
+            # Errors in the arguments: their class moved between versions of Typer, this method stayed.
+            if not hasattr(error, "format_message"):
+                raise
+            context = getattr(error, "ctx", None)
+            problem = error.format_message().strip().rstrip(".")
+            code = _fail(f"{problem}. See '{context.command_path if context else 'sigforge'} --help'.")
+        sys.exit(code)
+
+
+app = typer.Typer(name="sigforge", cls=OneLineErrors, add_completion=False, pretty_exceptions_enable=False)
+weights_app = typer.Typer(help="Published weights: import what others have trained, list what there is.")
+app.add_typer(weights_app, name="weights")
+
+
+@app.callback(invoke_without_command=True)
+def sigforge(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> int:
+    """The dataset factory for image fusion."""
+    if context.invoked_subcommand is None:
+        print(f"sigforge {__version__}" if version else context.get_help())
+    return 0
+
+
+@app.command(epilog="Example: sigforge methods --task mef")
+def methods(
+    name: Annotated[str | None, typer.Argument(help="One method, to see all that is known of it.")] = None,
+    task: Annotated[Task | None, typer.Option(help="Only those meant for this task.")] = None,
+) -> int:
+    """List the fusion methods with papers, sizes, costs, weights and options; or one in full."""
+    from sigforge.cli.methods import show_method, show_methods
+
+    return show_method(name) if name else show_methods(task)
+
+
+@app.command(epilog="Example: sigforge fuse ir/ vis/ -o fused/ --task vif --model gff")
+def fuse(
+    a: Annotated[Path, typer.Argument(help="First source: a file, or a folder of files.")],
+    b: Annotated[Path, typer.Argument(help="Second source; in folders, files are matched by their names' stems.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results, or a .png file for one pair.")],
+    task: Annotated[Task, typer.Option(help=TASK_HELP)],
+    model: Annotated[str, typer.Option(help="A name from 'sigforge methods', or a .safetensors file.")] = "sigfusion",
+    option: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Of the method; repeatable.")] = None,
+) -> int:
+    """Fuse registered pairs of any size into lossless PNG.
+
+    Colour is kept as the task calls for; 16-bit sources give 16-bit results.
+    A pair that cannot be used is named with its reason; the exit code is then 1.
+    """
+    from sigforge.cli.fuse import fuse_inputs
+
+    return fuse_inputs(a, b, out, task=task, model=model, options=option or [])
+
+
+@app.command(epilog="Example: sigforge score --a ir/ --b vis/ --fused gff/ --csv scores.csv")
+def score(
+    a: Annotated[Path, typer.Option("--a", help="First source: a file, or a folder of files.")],
+    b: Annotated[Path, typer.Option("--b", help="Second source; folders are matched by stem.")],
+    fused: Annotated[list[Path], typer.Option(help="Fused file or folder; repeat to compare methods.")],
+    metrics: Annotated[str, typer.Option(help="'paper' (SigFusion's six), 'all', or names with commas.")] = "paper",
+    csv: Annotated[Path | None, typer.Option(help="Also write the scores of every image there.")] = None,
+    parquet: Annotated[Path | None, typer.Option(help="The same as Parquet.")] = None,
+    leaderboard: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Also write the table as .md, .tex or .html; repeatable.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the scores of all images there, as .svg or .png.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="True fused file or folder, for metrics that need it.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a method lacks a pair.")] = False,
+) -> int:
+    """Score fused images: means with 95 % intervals, best bold, over the pairs that every method has fused."""
+    from sigforge.cli.score import Outputs, score_inputs
+
+    outputs = Outputs(csv, parquet, leaderboard or (), plot)
+    return score_inputs(
+        a, b, fused, metrics=metrics, reference=reference, outputs=outputs, workers=workers, strict=strict
+    )
+
+
+@app.command(epilog="Example: sigforge synth --task vif --images photos/ --out shards/ --size 256")
+def synth(
+    task: Annotated[Task, typer.Option(help=TASK_HELP)],
+    images: Annotated[Path, typer.Option(help="Folder of photographs, sub-folders included.")],
+    out: Annotated[str, typer.Option(help="Folder for the shards, or s3://bucket/prefix; finished ones are kept.")],
+    shard_size: Annotated[int, typer.Option(min=1, help="Pairs per shard.")] = 1000,
+    size: Annotated[int, typer.Option(min=64, max=2048, help="Side of the synthetic images, pixels.")] = 256,
+    model: Annotated[Path | None, typer.Option(help="PLGN file; by default data/plgn/TASK/model.safetensors.")] = None,
+    licence: Annotated[str, typer.Option(help="Of the photographs; recorded with every pair.")] = "unknown",
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    crops: Annotated[int, typer.Option(min=1, max=1000, help="Squares taken from each photograph.")] = 1,
+    pairs: Annotated[int | None, typer.Option(min=1, help="Stop after so many, photographs permitting.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one only helps without a GPU.")] = 1,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://host:port; 'local' starts one here.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Make failed samples of finished shards again.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what it would take: shards, bytes, time, disk.")
+    ] = False,
+) -> int:
+    """Turn photographs into shards of synthetic pairs; start again after an interruption and it goes on."""
+    from sigforge.cli.synth import synthesise
+    from sigforge.core.storage import place
+
+    return synthesise(
+        task,
+        images,
+        place(out),
+        shard_size=shard_size,
+        size=size,
+        model=model,
+        licence=licence,
+        seed=seed,
+        workers=workers,
+        crops=crops,
+        pairs=pairs,
+        cluster=cluster,
+        retry_failed=retry_failed,
+        only_plan=plan,
+    )
+
+
+@app.command(epilog="Example: sigforge realism --real ir/ --synthetic shards/ --member a --before photos/")
+def realism(
+    real: Annotated[Path, typer.Option(help="Folder of real images of one modality, sub-folders included.")],
+    synthetic: Annotated[Path, typer.Option(help="Folder of synthetic images, or of shards.")],
+    before: Annotated[Path | None, typer.Option(help="Folder of the photographs they were made of.")] = None,
+    member: Annotated[Literal["a", "b"], typer.Option(help="Which image of the pairs in shards.")] = "a",
+    images: Annotated[int, typer.Option(min=6, help="At most so many of each, evenly spread.")] = 200,
+    side: Annotated[int, typer.Option(min=32, help="Pixels of the crops; smaller images are left out.")] = 128,
+    seed: Annotated[int, typer.Option(min=0, help="Of halves and folds.")] = 0,
+) -> int:
+    """Measure how far synthetic images are from real ones: subbands, spectra, histograms, a classifier."""
+    from sigforge.cli.realism import show_realism
+
+    return show_realism(real, synthetic, before, member=member, images=images, side=side, seed=seed)
+
+
+@weights_app.command("import", epilog="Example: sigforge weights import ReFusion_IVIF.pth")
+def weights_import(
+    file: Annotated[Path, typer.Argument(help="The checkpoint as its authors publish it.")],
+    name: Annotated[str | None, typer.Option("--as", help="Which it should be; else its bytes say.")] = None,
+) -> int:
+    """Convert a published checkpoint to safetensors, once; nothing in the file is run.
+
+    The result lies outside the project, in ~/.cache/sigforge/weights or where SIGFORGE_WEIGHTS says.
+    """
+    from sigforge.cli.weights import import_weights
+
+    return import_weights(file, name)
+
+
+@weights_app.command("list", epilog="Example: sigforge weights list")
+def weights_list() -> int:
+    """List the published weights that can be imported, and where to get them."""
+    from sigforge.cli.weights import show_weights
+
+    return show_weights()
+
+
+@app.command(epilog="Example: sigforge verify data/synth/vif")
+def verify(folder: Annotated[str, typer.Argument(help="Folder of shards, or s3://bucket/prefix.")]) -> int:
+    """Check every byte and every count of the shards in a folder; list what is wrong."""
+    from sigforge.core.storage import place
+    from sigforge.shards.layout import shards_in
+    from sigforge.shards.verify import verify as problems_in
+
+    where = place(folder)
+    if not where.is_dir():
+        raise UserError(f"{where}: no such folder: correct the path")
+    problems = problems_in(where)
+    print("\n".join(problems) or f"{where}: {len(shards_in(where))} shards, every byte and count as promised")
+    return 1 if problems else 0
+
+
+@app.command(epilog="Example: sigforge doctor")
+def doctor() -> int:
+    """Check the installation and the project folder, one line each."""
+    from sigforge.cli.doctor import examine
+
+    return examine()
+
+
+def main() -> None:
+    """Entry point of the ``sigforge`` script."""
+    app(prog_name="sigforge")
+
+
+def _fail(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 2

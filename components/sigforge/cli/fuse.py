@@ -1,0 +1,97 @@
+"""``sigforge fuse``."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from sigforge.cli.inputs import Job, match, report_left_out, require_same_size
+from sigforge.core.device import pick_device
+from sigforge.core.errors import ImageError, UserError
+from sigforge.core.images import read_image, write_image
+from sigforge.core.progress import progress
+from sigforge.methods.apply import LumaFusion, fuse_arrays
+from sigforge.methods.load import list_methods, load
+from sigforge.methods.registry import FusionMethod
+
+
+def fuse_inputs(a: Path, b: Path, out: Path, *, task: str, model: str, options: Sequence[str]) -> int:
+    """Fuse two files into ``out``, or the pairs of two folders into the folder ``out``.
+
+    Raises:
+        UserError: a wrong path, method or option; for a single pair also an image that cannot be used.
+    """
+    jobs, left_out = match(a, b)
+    targets = plan_outputs(jobs, out, (a, b))
+    device = pick_device().torch.type
+    method = load(model, task, device=device)
+    if task not in method.tasks:
+        choices = ", ".join(list_methods(task))
+        raise UserError(f"method '{model}' serves {', '.join(method.tasks)}, not {task}: choose one of {choices}")
+    fuse = partial(method.fuse, **parse_options(method, options))
+    where = device if method.kind == "learned" else "cpu"
+    report_left_out(left_out)
+    failed = 0
+    with progress(f"fuse {task}", len(jobs)) as bar:
+        for job, target in zip(jobs, targets, strict=True):
+            try:
+                write_image(target, *fuse_job(job, fuse, task, where))
+            except ImageError as error:
+                if not a.is_dir():
+                    raise
+                report_left_out([error])
+                failed += 1
+            bar.advance(note=job.name)
+    print(f"{out}: {len(jobs) - failed} of {len(jobs)} pairs fused with {model}")
+    return 1 if failed or left_out else 0
+
+
+def fuse_job(job: Job, fuse: LumaFusion, task: str, device: str) -> tuple[np.ndarray, int]:
+    """Fused pixels in [0, 1] and the bits that hold them: 16 if a source has more than 8.
+
+    Raises:
+        ImageError: a file cannot be used, or the two differ in size.
+    """
+    (a, a_info), (b, b_info) = read_image(job.a), read_image(job.b)
+    require_same_size((job.a, a), (job.b, b))
+    deep = max(a_info.bit_depth, b_info.bit_depth) > 8
+    return fuse_arrays(fuse, a, b, task, device=device), 16 if deep else 8
+
+
+def plan_outputs(jobs: Sequence[Job], out: Path, sources: tuple[Path, Path]) -> list[Path]:
+    """Where each result goes.
+
+    Raises:
+        UserError: ``out`` is a file of another kind than PNG, or results would replace sources or lie among them.
+    """
+    one_file = bool(out.suffix) and not out.is_dir() and not sources[0].is_dir()
+    if one_file and out.suffix.lower() != ".png":
+        raise UserError(f"{out}: results are lossless PNG: give a name that ends in .png, or a folder")
+    targets = [out] if one_file else [out / f"{job.name}.png" for job in jobs]
+    if {path.resolve() for path in (out, *targets)} & {path.resolve() for path in sources}:
+        raise UserError(f"{out}: holds or is a source, which results would replace or be taken for: give another --out")
+    return targets
+
+
+def parse_options(method: FusionMethod, texts: Sequence[str]) -> dict[str, object]:
+    """``key=value`` texts as options of a method, in the types of its defaults.
+
+    Raises:
+        UserError: an unknown option, or a value of another type.
+
+    Example:
+        >>> from sigforge.methods.classical import get_method
+        >>> parse_options(get_method("gff"), ["eps1=1e-3", "r1=31"])
+        {'eps1': 0.001, 'r1': 31}
+    """
+    options: dict[str, object] = {}
+    for text in texts:
+        key, _, value = text.partition("=")
+        method.check_options({} if key in method.defaults else {key: value})
+        kind = type(method.defaults[key])
+        try:
+            options[key] = {"true": True, "false": False}[value.lower()] if kind is bool else kind(value)
+        except (ValueError, KeyError):
+            raise UserError(f"--option {text}: write {key}=VALUE with a value of type {kind.__name__}") from None
+    return options

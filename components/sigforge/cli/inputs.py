@@ -1,0 +1,57 @@
+"""What commands are given to work on: two files, or two folders matched by stem; and how trouble with one is told."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sigforge.core.errors import ImageError, UserError
+from sigforge.dataset.sources.folders import pair_folders
+from sigforge.dataset.tables import Quarantined
+from sigforge.dataset.tasks import MODALITIES
+
+
+@dataclass(frozen=True)
+class Job:
+    """Two source files and the stem they share, or that of the first."""
+
+    name: str
+    a: str
+    b: str
+
+
+def match(a: Path, b: Path) -> tuple[list[Job], list[Quarantined]]:
+    """The pair of two files, or the pairs of two folders and the files without a partner.
+
+    Raises:
+        UserError: a path is missing, a file is given with a folder, or two folders have nothing in common.
+    """
+    for path in (a, b):
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder: correct the path")
+    if a.is_dir() is not b.is_dir():
+        raise UserError(f"{a} and {b}: a file and a folder do not pair: give two files or two folders")
+    if not a.is_dir():
+        return [Job(a.stem, str(a), str(b))], []
+    # Task, source and licence only label what a manifest would hold.
+    task = "vif"
+    found, left_out = pair_folders(a, b, task=task, subtask=next(iter(MODALITIES[task])), source="", licence="")
+    return [Job(Path(pair.a_path).stem, pair.a_path, pair.b_path) for pair in found], left_out
+
+
+def require_same_size(first: tuple[str, np.ndarray], other: tuple[str, np.ndarray]) -> None:
+    """Raise an ImageError that names both (path, pixels) if they differ in height or width."""
+    (path, pixels), (other_path, other_pixels) = first, other
+    if pixels.shape[:2] != other_pixels.shape[:2]:
+        sizes = [f"{shape[1]}x{shape[0]}" for shape in (other_pixels.shape, pixels.shape)]
+        raise ImageError(other_path, "different_size", f"is {sizes[0]}, but {path} is {sizes[1]} (width x height)")
+
+
+def report_left_out(left_out: Iterable[ImageError | Quarantined]) -> None:
+    """Say on stderr which files were left out and why."""
+    for item in left_out:
+        line = f"left out: {item.path}: {item.reason}: {item.detail}"
+        # On a terminal a progress line may stand there, which a shorter one would not cover.
+        print(f"\r{line:<100}" if sys.stderr.isatty() else line, file=sys.stderr)

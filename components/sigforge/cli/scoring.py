@@ -1,0 +1,168 @@
+"""Scores of image files: what is matched with what, and what one worker does with a pair."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sigforge.cli.inputs import Job, match, require_same_size
+from sigforge.core.colour import luma
+from sigforge.core.errors import ImageError, UserError
+from sigforge.core.images import decode_bytes, is_grey, read_bytes
+from sigforge.dataset.tables import Quarantined
+from sigforge.metrics import score
+
+LUMA = "Y = 0.299 R + 0.587 G + 0.114 B"
+"""What :func:`sigforge.core.colour.luma` computes."""
+
+SOURCES = "sources"
+"""Whose files they are, in counts of what was read; else the method's name."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One pair, by its number, and what the methods made of it; ``reference`` is empty where there is none."""
+
+    pair: int
+    a: str
+    b: str
+    reference: str
+    fused: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be scored.
+
+    Attributes:
+        pairs: names, sorted; a unit's ``pair`` counts in them.
+        methods: names, sorted.
+        bad: sources without partner and files that share a stem.
+        missing: images that a method lacks or has too many.
+    """
+
+    pairs: tuple[str, ...]
+    methods: tuple[str, ...]
+    units: tuple[Unit, ...]
+    bad: tuple[Quarantined, ...]
+    missing: tuple[Quarantined, ...]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What became of a unit: scores by method, what could not be used, and counts of (kind, whose) files read."""
+
+    pair: int
+    values: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    left_out: list[Quarantined] = field(default_factory=list)
+    seen: Counter = field(default_factory=Counter)
+
+
+def plan_units(a: Path, b: Path, fused: Sequence[Path], reference: Path | None = None) -> Plan:
+    """Match sources, reference and fused images by stem.
+
+    Raises:
+        UserError: a path is missing, folders have nothing in common, or no pair was fused by every method.
+    """
+    jobs, bad = match(a, b)
+    references, without = _partners(a, jobs, reference) if reference else ({job.name: "" for job in jobs}, [])
+    jobs = sorted((job for job in jobs if job.name in references), key=lambda job: job.name)
+    bad, missing, made = [*bad, *without], [], {}
+    for path, label in zip(fused, _labels(fused), strict=True):
+        made[label], without = _partners(a, jobs, path)
+        for item in without:
+            (missing if item.reason == "no_partner" else bad).append(item)
+    if not any(all(job.name in by_name for by_name in made.values()) for job in jobs):
+        raise UserError(f"{', '.join(map(str, fused))}: no pair has a fused image in each: name them as their sources")
+    units = []
+    for number, job in enumerate(jobs):
+        paths = {label: by_name[job.name] for label, by_name in made.items() if job.name in by_name}
+        units.append(Unit(number, job.a, job.b, references[job.name], paths))
+    told = {item.path for item in bad}
+    missing = [item for item in missing if item.path not in told]
+    return Plan(tuple(job.name for job in jobs), tuple(sorted(made)), tuple(units), _once(bad), tuple(missing))
+
+
+def score_units(units: Sequence[Unit], *, metrics: Sequence[str]) -> list[Scored]:
+    """Score several pairs, one image after the other."""
+    return [score_unit(unit, metrics=metrics) for unit in units]
+
+
+def score_unit(unit: Unit, *, metrics: Sequence[str]) -> Scored:
+    """Score every fused image of a pair on luma of the 8-bit images.
+
+    A fused image that cannot be used is left out; a source or reference that cannot takes the pair with it.
+    """
+    result = Scored(unit.pair)
+    try:
+        sources = [_read(path, SOURCES, result.seen) for path in (unit.a, unit.b, unit.reference) if path]
+        for path, image in zip((unit.b, unit.reference), sources[1:]):
+            require_same_size((unit.a, sources[0]), (path, image))
+    except ImageError as error:
+        return Scored(unit.pair, {}, [_quarantined(error)], result.seen)
+    a, b, *reference = map(_batch, sources)
+    for method, path in unit.fused.items():
+        try:
+            fused = _read(path, method, result.seen)
+            require_same_size((unit.a, sources[0]), (path, fused))
+        except ImageError as error:
+            result.left_out.append(_quarantined(error))
+            continue
+        values = score(_batch(fused), a, b, metrics=metrics, reference=reference[0] if reference else None)
+        result.values[method] = tuple(float(values[name]) for name in metrics)
+    return result
+
+
+def _partners(a: Path, jobs: Sequence[Job], path: Path) -> tuple[dict[str, str], list[Quarantined]]:
+    """The images of a folder by the stems of the sources, or the one file for the one pair."""
+    found, without = match(a, path)
+    return ({job.name: job.b for job in found} if a.is_dir() else {jobs[0].name: str(path)}), without
+
+
+def _read(path: str, whose: str, seen: Counter) -> np.ndarray:
+    """Luma of a file, which is counted by what is worth telling about it."""
+    data = read_bytes(path)
+    pixels, info = decode_bytes(data, path)
+    kinds = {"file": True, "colour": not is_grey(pixels), "deep": info.bit_depth == 16, "lossy": is_lossy(data)}
+    seen.update((kind, whose) for kind, holds in kinds.items() if holds)
+    return luma(pixels)
+
+
+def is_lossy(data: bytes) -> bool:
+    """Whether an image file is a JPEG or a plain lossy WebP, by its first bytes, whatever its name.
+
+    Example:
+        >>> is_lossy(bytes.fromhex("ffd8ffe0")), is_lossy(b"RIFF....WEBPVP8L")
+        (True, False)
+    """
+    return data.startswith(b"\xff\xd8\xff") or (data[:4] == b"RIFF" and data[8:16] == b"WEBPVP8 ")
+
+
+def _batch(plane: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(plane, dtype=np.float32))[None, None]
+
+
+def _quarantined(error: ImageError) -> Quarantined:
+    return Quarantined(error.path, "score", error.reason, error.detail)
+
+
+def _once(items: Sequence[Quarantined]) -> tuple[Quarantined, ...]:
+    first: dict[str, Quarantined] = {}
+    for item in items:
+        first.setdefault(item.path, item)
+    return tuple(first.values())
+
+
+def _labels(paths: Sequence[Path]) -> list[str]:
+    """A method is called by its folder or file; by the whole path where two would be called the same.
+
+    Raises:
+        UserError: the same path twice.
+    """
+    if twice := [path for path, count in Counter(path.resolve() for path in paths).items() if count > 1]:
+        raise UserError(f"{twice[0]}: given twice as --fused: leave one out")
+    names = [path.resolve().name if path.is_dir() else path.stem for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]

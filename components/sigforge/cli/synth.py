@@ -1,0 +1,143 @@
+"""``sigforge synth``."""
+
+from pathlib import Path
+
+from sigforge.cli.inputs import report_left_out
+from sigforge.core.device import pick_device
+from sigforge.core.errors import UserError
+from sigforge.core.files import hash_of
+from sigforge.core.parallel import run_units
+from sigforge.core.progress import progress
+from sigforge.core.storage import Place, check_reachable
+from sigforge.dataset.hashes import fingerprint_of
+from sigforge.dataset.sources.folders import check_photo, drop_duplicates, photo_folder
+from sigforge.dataset.tables import QUARANTINE, Photo, Quarantined, photo_table, write_table
+from sigforge.methods.sigfusion.plgn import load_plgn, plgn_path
+from sigforge.methods.weights import model_fingerprint
+from sigforge.shards.layout import shards_in
+from sigforge.shards.writer import finished
+from sigforge.synthesis.estimate import estimate
+from sigforge.synthesis.gates import refused_photos
+from sigforge.synthesis.plan import Plan, plan
+from sigforge.synthesis.run import Report, beyond
+from sigforge.synthesis.samples import Recipe, sized_for
+from sigforge.synthesis.summary import run_plan
+from sigforge.synthesis.synthesizer import trained_subtasks
+
+SHOWN = 10
+
+
+def synthesise(
+    task: str,
+    images: Path,
+    out: Place,
+    *,
+    shard_size: int,
+    size: int,
+    model: Path | None,
+    licence: str,
+    seed: int,
+    workers: int,
+    crops: int = 1,
+    pairs: int | None = None,
+    cluster: str | None = None,
+    retry_failed: bool = False,
+    only_plan: bool = False,
+) -> int:
+    """Write the shards of a folder of photographs that are not there yet; what cannot be used is put on record.
+
+    With ``only_plan``, say what that would take, from a few pairs made for the purpose, and write nothing.
+
+    Raises:
+        UserError: no usable photograph, no model, or ``out`` cannot be reached or holds shards made otherwise.
+    """
+    model = model or plgn_path(task)
+    check_model(model, task)
+    check_reachable(out)
+    photos, bad = check_photos(images, licence, workers)
+    device = pick_device().torch.type
+    recipe = Recipe(task, seed, size, "webp", True, model, model_fingerprint(model), device, **sized_for(device))
+    facts = [
+        task,
+        seed,
+        size,
+        shard_size,
+        recipe.image_format,
+        recipe.focus_mix,
+        recipe.gates.model_dump(mode="json"),
+        recipe.machine,
+    ]
+    table = photo_table(photos)
+    key = {"parameters": hash_of(facts), "inputs": hash_of([recipe.fingerprint, fingerprint_of(table)])}
+    shards = plan(table, shard_size, refused_photos(table, recipe.gates, size=size), crops=crops, pairs=pairs)
+    if only_plan:
+        print(estimate(shards, recipe=recipe, workers=workers).text(out))
+        return 0
+    refuse_other_shards(out, key, shards, task)
+    write_table(bad, out / "quarantine.parquet", QUARANTINE)
+    options = {"workers": workers, "retry_failed": retry_failed, "cluster": cluster}
+    reports, told = run_plan(f"synth {task}", shards, recipe=recipe, folder=out, key=key, **options)
+    _account(out, reports, told, len(bad))
+    return 0
+
+
+def check_model(path: Path, task: str) -> None:
+    """Stop before the first photograph is read if the model cannot serve the task.
+
+    Raises:
+        UserError: no such file, not a PLGN, or one of another task.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such model: run 'dvc repro plgn@{task}', or give --model FILE.safetensors")
+    plgn = load_plgn(path)
+    if not trained_subtasks(plgn, task):
+        raise UserError(f"{path}: has modulators for {', '.join(plgn.modulators)}, not for {task}: give another")
+
+
+def check_photos(folder: Path, licence: str, workers: int) -> tuple[list[Photo], list[Quarantined]]:
+    """The photographs of a folder without doubles, by id, and those that cannot be used.
+
+    Raises:
+        UserError: no such folder, or nothing in it can be used.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder: correct the path")
+    candidates = photo_folder(folder, source=folder.resolve().name, licence=licence)
+    checked = []
+    with progress("check photographs", len(candidates)) as bar:
+        for result in run_units(check_photo, candidates, workers=workers):
+            checked.append(result)
+            bar.advance()
+    bad = [result for result in checked if isinstance(result, Quarantined)]
+    photos, doubles = drop_duplicates(result for result in checked if isinstance(result, Photo))
+    left_out = bad + doubles
+    report_left_out(left_out[:SHOWN])
+    if not photos:
+        raise UserError(f"{folder}: none of its {len(candidates)} images can be used; the reasons stand above")
+    return photos, left_out
+
+
+def refuse_other_shards(out: Place, key: dict[str, object], shards: Plan, task: str) -> None:
+    """Leave alone what somebody else, or another run, has made.
+
+    Raises:
+        UserError: naming the first shard that this run would not make.
+    """
+    for path in shards_in(out):
+        if finished(path, key) is None:
+            raise UserError(
+                f"{path.tar}: made with another model, other options or photographs, or damaged since: give another "
+                "--out, or remove that folder"
+            )
+    if more := beyond(shards, folder=out, task=task):
+        raise UserError(f"{more[0].tar}: made with more --crops or --pairs: give as many, or another --out")
+
+
+def _account(out: Place, reports: list[Report], told: str, bad: int) -> None:
+    samples, failures = (sum(report[name] for report in reports) for name in ("samples", "failures"))
+    if not samples:
+        raise UserError(f"no photograph gave a pair; see 'reason' in {out}/*-[0-9]*.parquet, or lower --size")
+    print(f"{out}: {samples} pairs in {len(reports)} shards")
+    if bad or failures:
+        print(f"left out: {bad} images, see {out}/quarantine.parquet; {failures} photographs, see the shards' tables")
+    print(told)

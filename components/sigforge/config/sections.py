@@ -1,0 +1,269 @@
+"""The sections of params.yaml: one frozen pydantic model each, strict about keys, types and ranges."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from sigforge.core.errors import UserError
+from sigforge.methods.sigfusion.modulator import Modulated
+from sigforge.methods.sigfusion.sigformer import SigFormerConfig
+from sigforge.synthesis.gates import Gates
+from sigforge.training.config import TrainConfig
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and strict about keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DemoSource(Section):
+    """Images made from what lies inside the scikit-image wheel; pairs are simulated."""
+
+    kind: Literal["demo"]
+    count: int = Field(ge=1)
+    size: int = Field(ge=64, le=512)
+
+
+class FolderPairs(Section):
+    """Two folders of registered images that share file stems."""
+
+    kind: Literal["folders"]
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    subtask: str
+    a: str
+    b: str
+    licence: str = "unknown"
+    limit: int | None = Field(None, ge=1)
+
+
+class MirflickrPhotos(Section):
+    """MIRFLICKR as it is unpacked: photographs, and a file with the licence of each."""
+
+    kind: Literal["mirflickr"]
+    name: str = Field("mirflickr", pattern=r"^[A-Za-z0-9_-]+$")
+    path: str
+    limit: int | None = Field(None, ge=1)
+
+
+class FolderPhotos(Section):
+    """A folder of photographs."""
+
+    kind: Literal["folder"]
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    path: str
+    licence: str = "unknown"
+    limit: int | None = Field(None, ge=1)
+
+
+class Splits(Section):
+    """Fractions of the pairs; what is left after val and test trains."""
+
+    val: float = Field(0.1, ge=0, lt=1)
+    test: float = Field(0.2, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _leave_some(self) -> "Splits":
+        if self.val + self.test >= 1:
+            raise ValueError("val and test together leave no pair to train on; make their sum less than 1")
+        return self
+
+
+class IngestPairs(Section):
+    """Where the pairs of one task come from."""
+
+    watch: str = Field(description="path that DVC watches: the folder that holds the images, or the simulator's code")
+    sources: tuple[Annotated[DemoSource | FolderPairs, Field(discriminator="kind")], ...] = Field(min_length=1)
+    splits: Splits = Splits()
+    min_pairs: int = Field(2, ge=2, description="fewer usable pairs than this stop the run")
+
+
+class IngestPhotos(Section):
+    """Where the photographs come from."""
+
+    watch: str
+    sources: tuple[Annotated[DemoSource | FolderPhotos | MirflickrPhotos, Field(discriminator="kind")], ...] = Field(
+        min_length=1
+    )
+    min_photos: int = Field(2, ge=1)
+
+
+class Ingest(Section):
+    """One entry per task, and the photographs."""
+
+    photos: IngestPhotos
+    vif: IngestPairs
+    mif: IngestPairs
+    mfif: IngestPairs
+    mef: IngestPairs
+
+
+class Fuse(Section):
+    """Per task: method name to its options."""
+
+    vif: dict[str, dict[str, Any]] = Field(min_length=1)
+    mif: dict[str, dict[str, Any]] = Field(min_length=1)
+    mfif: dict[str, dict[str, Any]] = Field(min_length=1)
+    mef: dict[str, dict[str, Any]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _known_methods(self) -> "Fuse":
+        from sigforge.methods.produce import configured
+
+        for task in ("vif", "mif", "mfif", "mef"):
+            for name, options in getattr(self, task).items():
+                try:
+                    configured(name, options, task)
+                except UserError as error:
+                    raise ValueError(f"{task}.{name}: {error}") from None
+        return self
+
+
+class Systems(Section):
+    """Per task: system name to its options; what is not named is not trained."""
+
+    vif: dict[str, dict[str, Any]] = {}
+    mif: dict[str, dict[str, Any]] = {}
+    mfif: dict[str, dict[str, Any]] = {}
+    mef: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="after")
+    def _known_systems(self) -> "Systems":
+        from sigforge.methods.systems.registry import parse_options
+
+        for task in ("vif", "mif", "mfif", "mef"):
+            for name, options in getattr(self, task).items():
+                try:
+                    parse_options(name, options)
+                except UserError as error:
+                    raise ValueError(f"{task}.{name}: {error}") from None
+        return self
+
+
+class Transfer(Section):
+    """Per task: systems that are trained once more, on synthetic pairs before the real ones."""
+
+    vif: tuple[str, ...] = ()
+    mif: tuple[str, ...] = ()
+    mfif: tuple[str, ...] = ()
+    mef: tuple[str, ...] = ()
+
+
+class SigFormer(SigFormerConfig):
+    """The architecture, which model files carry, and how its weights come about, which they do not."""
+
+    pretrained: bool = Field(True, description="trained by Eq. 15 before others build on it; else left as it starts")
+
+    @property
+    def architecture(self) -> SigFormerConfig:
+        """What the network needs to know of itself."""
+        return SigFormerConfig.model_validate(self.model_dump(exclude={"pretrained"}))
+
+
+class Plgn(TrainConfig):
+    """Training the signal modulators."""
+
+    sm: Modulated = Field("all", description="subbands that have a modulator; all but 'all' are the paper's ablations")
+
+
+class Synth(Section):
+    """Synthesis of photograph pairs into shards."""
+
+    size: int = Field(256, ge=64, le=2048, description="side of the synthetic images, pixels")
+    shard_size: int = Field(1000, ge=1, description="pairs per tar")
+    limit: int | None = Field(None, ge=1, description="photographs used; all if null")
+    crops: int = Field(1, ge=1, le=1000, description="squares of each photograph; the first is in the middle")
+    pairs: int | None = Field(None, ge=1, description="the plan ends with so many pairs, photographs permitting")
+    batch: int | None = Field(
+        None, ge=1, le=256, description="pairs the network sees at once; null: 1 on a CPU, 16 on a GPU"
+    )
+    image_format: Literal["png", "webp"] = "webp"
+    focus_mix: bool = Field(True, description="mfif: mix photograph and modulated image with complementary masks")
+    gates: Gates = Gates()
+
+
+class Pretext(TrainConfig):
+    """Training the fusion network on synthetic pairs."""
+
+    source: Literal["plgn", "natural", "none"] = Field(
+        "plgn", description="natural: the photographs themselves are both sources; none: no pretext training at all"
+    )
+    exposure_target: Literal["max", "well_exposed"] = "max"
+
+
+class Finetune(TrainConfig):
+    """Fine-tuning the fusion network on real pairs."""
+
+    exposure_target: Literal["max", "well_exposed"] = "max"
+
+
+class Evaluate(Section):
+    """Metrics reported for every method."""
+
+    metrics: tuple[str, ...] = ("q_g", "q_m", "q_p", "mi", "sd", "vif_sum")
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        from sigforge.metrics import get_metric
+
+        for name in names:
+            try:
+                get_metric(name)
+            except UserError as error:
+                raise ValueError(str(error)) from None
+        return names
+
+
+class Realism(Section):
+    """How synthetic images are compared with real ones."""
+
+    images: int = Field(
+        200, ge=6, description="at most so many of every set: real images, photographs, synthetic images"
+    )
+    side: int = Field(128, ge=32, description="crops that are measured, pixels; smaller where an image is")
+
+
+class Report(Section):
+    """What the HTML report shows."""
+
+    gallery: int = Field(2, ge=1, le=20, description="test pairs shown per task")
+    realism: Realism = Realism()
+
+
+class Compute(Section):
+    """Where and how fast; nothing here may change a result, so no stage depends on it."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int = Field(2, ge=1, description="CPU threads of a training process")
+    workers: int = Field(2, ge=1, description="processes over pairs or shards")
+    compile: bool = Field(False, description="torch.compile of SigFusion's networks in training; minutes at its start")
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    seed: int = Field(ge=0)
+    compute: Compute
+    sigformer: SigFormer
+    ingest: Ingest
+    fuse: Fuse
+    systems: Systems = Systems()
+    transfer: Transfer = Transfer()
+    pretrain: TrainConfig
+    plgn: Plgn
+    synth: Synth
+    pretext: Pretext
+    finetune: Finetune
+    evaluate: Evaluate
+    report: Report
+
+    @model_validator(mode="after")
+    def _transferred_are_systems(self) -> "Params":
+        for task in ("vif", "mif", "mfif", "mef"):
+            named = getattr(self.systems, task)
+            for name in getattr(self.transfer, task):
+                if name not in named:
+                    raise ValueError(f"transfer.{task}: '{name}' is not under 'systems.{task}'; name it there, too")
+        return self

@@ -1,0 +1,129 @@
+"""What training on synthetic pairs first changes in each system's scores, with paired intervals."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sigforge.evaluation.statistics import RESAMPLES, bootstrap_interval
+from sigforge.evaluation.tables import SIMULATED, UNDEFINED
+from sigforge.methods.systems.trained import AFTER_SYNTHETIC
+from sigforge.metrics import Metric, get_metric
+
+
+@dataclass(frozen=True)
+class Change:
+    """One metric of one system: means over the test pairs, and of the pairs' differences with the 95 % interval.
+
+    Attributes:
+        sign: 1 better, -1 worse, 0 where the interval holds zero or there is none.
+    """
+
+    before: float
+    after: float
+    low: float
+    high: float
+    sign: int
+
+    @property
+    def text(self) -> str:
+        """``before → after``."""
+        return f"{number(self.before)} → {number(self.after)}"
+
+    @property
+    def interval(self) -> str:
+        """The difference's."""
+        return f"{number(self.low, '+')} to {number(self.high, '+')}" if math.isfinite(self.low) else ""
+
+
+@dataclass(frozen=True)
+class GainTable:
+    """All systems of a task that were trained both ways.
+
+    Attributes:
+        rows: system to its change under every metric.
+    """
+
+    task: str
+    pairs: int
+    simulated: bool
+    metrics: tuple[Metric, ...]
+    rows: Mapping[str, Sequence[Change]]
+
+    @property
+    def caption(self) -> str:
+        """What the numbers are."""
+        mark = f" ({SIMULATED})" if self.simulated else ""
+        distances = (f"; {m.symbol}: distance from {m.target:g}" for m in self.metrics if m.target is not None)
+        return (
+            f"{self.task}: trained on real pairs only → on synthetic pairs first; means over {self.pairs} test pairs"
+            f"{mark}; in brackets the 95 % paired bootstrap interval of the difference ({RESAMPLES:,} resamples, "
+            f"seed 0); better bold, worse in italics, where it does not hold zero{''.join(distances)}"
+        )
+
+
+def build_gain(task: str, values: Sequence[dict], metrics: Sequence[str], *, simulated: bool) -> GainTable:
+    """The table of a task; without rows where no system was trained both ways.
+
+    Args:
+        values: rows ``pair_id, method, metric, value`` of ``metrics.parquet``.
+        metrics: names, in the order of the columns.
+    """
+    scores = {(row["method"], row["metric"], row["pair_id"]): row["value"] for row in values}
+    methods, pairs = {row["method"] for row in values}, sorted({row["pair_id"] for row in values})
+    systems = sorted(name for name in methods if name + AFTER_SYNTHETIC in methods)
+
+    def column(method: str, metric: str) -> np.ndarray:
+        return np.array([scores[method, metric, pair] for pair in pairs])
+
+    rows = {
+        name: [change(column(name, m), column(name + AFTER_SYNTHETIC, m), get_metric(m)) for m in metrics]
+        for name in systems
+    }
+    return GainTable(task, len(pairs), simulated, tuple(map(get_metric, metrics)), rows)
+
+
+def change(before: np.ndarray, after: np.ndarray, metric: Metric) -> Change:
+    """Of one metric's values (P,) on the same pairs; those that are undefined in one of both are left out.
+
+    A metric whose best value is a target is compared by the distance from it.
+
+    Example:
+        >>> values = np.linspace(0.4, 0.6, 20)
+        >>> change(values, values + 0.1, get_metric("q_g")).sign
+        1
+    """
+    defined = np.isfinite(before) & np.isfinite(after)
+    before, after = metric.compared(before[defined]), metric.compared(after[defined])
+    if not before.size:
+        return Change(*[math.nan] * 4, sign=0)
+    low, high = (float(bound[0]) for bound in bootstrap_interval((after - before)[:, None]))
+    sign = 0 if not (low > 0 or high < 0) else 1 if (low > 0) == metric.higher_is_better else -1
+    return Change(float(before.mean()), float(after.mean()), low, high, sign)
+
+
+def markdown(table: GainTable) -> str:
+    """The table as GitHub Markdown."""
+    heads = ["system", *(f"{metric.symbol} {metric.arrow}" for metric in table.metrics)]
+    lines = [heads, ["---", *("---:" for _ in table.metrics)], *_lines(table)]
+    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"**{table.caption}**\n\n{body}\n"
+
+
+def _lines(table: GainTable) -> Iterator[list[str]]:
+    for name, changes in table.rows.items():
+        cells = [{1: "**{}**", -1: "*{}*", 0: "{}"}[entry.sign].format(entry.text) for entry in changes]
+        yield [name, *(f"{cell} ({entry.interval})" for cell, entry in zip(cells, changes, strict=True))]
+
+
+def number(value: float, sign: str = "") -> str:
+    """Three decimals below 10, two above.
+
+    Example:
+        >>> number(0.5), number(12.345), number(-0.0123, "+")
+        ('0.500', '12.35', '-0.012')
+    """
+    if not math.isfinite(value):
+        return UNDEFINED
+    return f"{value:{sign}.{3 if abs(value) < 10 else 2}f}"

@@ -1,0 +1,48 @@
+"""Fusing images: a method on luma, colour restored by the task's policy."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sigforge.core.colour import luma, restore_colour
+from sigforge.core.images import read_image
+
+LumaFusion = Callable[[Tensor, Tensor], Tensor]
+"""Two lumas (B, 1, H, W) in [0, 1] to their fusion, same shape and range."""
+
+
+def fuse_arrays(fuse: LumaFusion, a: np.ndarray, b: np.ndarray, task: str, *, device: str = "cpu") -> np.ndarray:
+    """Fuse two registered images, (H, W) or (H, W, 3) in [0, 1], into one; coloured if a source is.
+
+    Raises:
+        ValueError: the images differ in size.
+    """
+    return fuse_batch(fuse, [(a, b)], task, device=device)[0]
+
+
+def fuse_batch(
+    fuse: LumaFusion, pairs: Sequence[tuple[np.ndarray, np.ndarray]], task: str, *, device: str = "cpu"
+) -> list[np.ndarray]:
+    """:func:`fuse_arrays` on several pairs of one size, fused together.
+
+    Raises:
+        ValueError: the images differ in size.
+    """
+    for a, b in pairs:
+        if a.shape[:2] != b.shape[:2]:
+            raise ValueError(f"images of different size: {a.shape[:2]} and {b.shape[:2]}")
+    sides = (torch.from_numpy(np.stack([_plane(image) for image in side])) for side in zip(*pairs, strict=True))
+    fused = fuse(*(planes[:, None].to(device) for planes in sides))[:, 0].cpu().numpy()
+    return [restore_colour(plane, a, b, task) for plane, (a, b) in zip(fused, pairs, strict=True)]
+
+
+def fuse_files(fuse: LumaFusion, a: Path | str, b: Path | str, task: str, *, device: str = "cpu") -> np.ndarray:
+    """:func:`fuse_arrays` on two image files."""
+    return fuse_arrays(fuse, read_image(a)[0], read_image(b)[0], task, device=device)
+
+
+def _plane(image: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(luma(image), dtype=np.float32)

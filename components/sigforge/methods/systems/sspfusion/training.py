@@ -1,0 +1,75 @@
+"""Training SSPFusion: first the extractor of structure alone, then the fusion network around a copy of it (Eq. 9).
+
+Yang et al., SSPFusion, sections 3.3 and 4.1. The paper names two stages and leaves their division open. Ours: in the
+first the extractor's decoder learns the structure of its encoder's features (Eq. 3) and of the image (Eq. 10); in the
+second these features, of the extractor as it then is, are the ground truth, and everything else is trained by Eq. (9).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sigforge.methods.systems.sspfusion.losses import (
+    ALPHA,
+    BETA,
+    charbonnier,
+    fused_terms,
+    structure_loss,
+    structure_target,
+)
+from sigforge.methods.systems.sspfusion.network import Extractor, SSPFusion, Structures
+
+Losses = dict[str, Tensor]
+Pairs = tuple[Tensor, Tensor]
+"""What :class:`sigforge.training.crops.CropBatches` gives: planes (2, B, 1, H, W) and indices."""
+
+
+def extractor_losses(extractor: Extractor, *, alpha: float = ALPHA, beta: float = BETA) -> Callable[[Pairs], Losses]:
+    """Batch to the first stage's loss, ``structure`` (Eq. 3) and ``rebuilding`` (Eq. 10), both sources alike."""
+
+    def losses(batch: Pairs) -> Losses:
+        images = batch[0].to(next(extractor.parameters()).device, non_blocking=True).flatten(0, 1)
+        found = extractor(images)
+        terms = structure_terms(found, found.features, images)
+        return {"loss": alpha * terms["structure"] + beta * terms["rebuilding"], **terms}
+
+    return losses
+
+
+def sspfusion_losses(
+    net: SSPFusion, extractor: Extractor, *, alpha: float = ALPHA, beta: float = BETA
+) -> Callable[[Pairs], Losses]:
+    """Batch to Eq. (9) and its terms; ``extractor`` is frozen and stays so.
+
+    Args:
+        net: what is trained.
+        extractor: of the first stage; its features are the ground truth of structure.
+        alpha, beta: weights of the structure and the rebuilding term.
+    """
+    extractor.requires_grad_(False).eval()
+
+    def losses(batch: Pairs) -> Losses:
+        sources = batch[0].to(next(net.parameters()).device, non_blocking=True)
+        images = sources.flatten(0, 1)
+        with torch.no_grad():
+            features = extractor.to(sources.device).encode(images)
+        fused, found = net(sources)
+        # Local variances cancel; in bfloat16 nothing of them would be left.
+        with torch.autocast(fused.device.type, enabled=False):
+            terms = structure_terms(found, features, images) | fused_terms(fused.float(), *sources)
+        total = (
+            alpha * terms["structure"] + beta * terms["rebuilding"] + terms["ssim"] + terms["smooth"] + terms["grad"]
+        )
+        return {"loss": total, **terms}
+
+    return losses
+
+
+def structure_terms(found: Structures, features: tuple[Tensor, ...], images: Tensor) -> Losses:
+    """Eqs. (3) and (10) of predicted structures against those of ``features`` and of ``images``."""
+    targets = [structure_target(level) for level in features]
+    return {
+        "structure": structure_loss([level.float() for level in found.maps], targets),
+        "rebuilding": charbonnier(found.whole.float(), structure_target(images)),
+    }

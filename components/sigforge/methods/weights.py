@@ -1,0 +1,102 @@
+"""Model files: safetensors with the configuration inside, never pickles."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from sigforge.core.errors import UserError
+from sigforge.core.files import sha256_file, write_atomic
+
+METADATA = "sigforge"
+
+MODEL, HISTORY = "model.safetensors", "history.parquet"
+"""Names of what a stage trained, and of how, in its folder; the history is written last."""
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def save_weights(path: Path, module: nn.Module, *, kind: str, config: dict) -> None:
+    """Write ``module``'s state with its ``kind`` and ``config`` (JSON-able); same state, same bytes."""
+    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    # One entry only: safetensors writes several in random order, and the same state must give the same bytes.
+    metadata = {METADATA: json.dumps({"config": config, "kind": kind}, sort_keys=True)}
+    write_atomic(path, save(state, metadata))
+
+
+def read_weights(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict]:
+    """State and configuration of a model file.
+
+    Raises:
+        UserError: no such file, not safetensors, or of another kind.
+    """
+    with _opened(path) as (file, facts):
+        state = {name: file.get_tensor(name) for name in file.keys()}
+    if facts.get("kind") != kind:
+        raise UserError(f"{path}: holds a {facts.get('kind', 'nameless')} model where a {kind} model is needed")
+    return state, facts["config"]
+
+
+def read_kind(path: Path) -> str | None:
+    """What kind of model a file says it holds; None if it says nothing.
+
+    Raises:
+        UserError: no such file, or not safetensors.
+    """
+    with _opened(path) as (_, facts):
+        return facts.get("kind")
+
+
+def load_weights(path: Path, module: nn.Module, *, kind: str, config: dict) -> None:
+    """Fill ``module`` from ``path`` after comparing configurations.
+
+    Raises:
+        UserError: as :func:`read_weights`, or another configuration; the line names the differing keys.
+    """
+    state, stored = read_weights(path, kind=kind)
+    wanted = json.loads(json.dumps(config))
+    differing = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
+    if differing:
+        pairs = ", ".join(f"{key} (file {stored.get(key)}, asked {wanted.get(key)})" for key in differing)
+        raise UserError(f"{path}: made with another configuration: {pairs}; train anew or restore these keys")
+    module.load_state_dict(state)
+
+
+def load_model(path: Path, build: Callable[[dict], Model], *, kind: str) -> Model:
+    """The trained network of a model file, ready to run.
+
+    Args:
+        build: the file's configuration to a network with that architecture.
+
+    Raises:
+        UserError: as :func:`read_weights`, or the network has changed since the file was made.
+    """
+    state, config = read_weights(path, kind=kind)
+    try:
+        module = build(config)
+        module.load_state_dict(state)
+    except (KeyError, RuntimeError, TypeError, ValidationError):  # of the configuration, or of names and shapes
+        raise UserError(f"{path}: made by another version of the network; train it again") from None
+    return module.eval()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[safe_open, dict]]:
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            yield file, json.loads((file.metadata() or {}).get(METADATA, "{}"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such model file; run the stage that trains it or give another path") from None
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a complete safetensors file ({error}); make it anew") from None
+
+
+def model_fingerprint(path: Path) -> str:
+    """sha256 over the model file, which carries its configuration."""
+    return sha256_file(path)

@@ -1,0 +1,197 @@
+"""The registry of fusion metrics: every metric is a function of a :class:`Context` plus the facts that tables need."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from sigforge.core.errors import UserError
+from sigforge.metrics.context import Context
+
+MetricFunction = Callable[[Context], Tensor]
+Values = TypeVar("Values", float, np.ndarray)
+
+#: The six metrics of the SigFusion paper, in the order of its tables; its "VIFF" is ``vif_sum``.
+PAPER = ("q_g", "q_m", "q_p", "mi", "sd", "vif_sum")
+
+_METRICS: dict[str, "Metric"] = {}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric and what a reader of its numbers has to know.
+
+    Args:
+        name: key in :func:`sigforge.metrics.score`'s answer; one name per variant.
+        symbol: what papers print, e.g. ``Q_G``.
+        higher_is_better: direction of quality; with a ``target``, false.
+        range: smallest and largest possible value; infinite where there is no bound.
+        convention: one line: which variant this is, and who uses it.
+        paper: where the metric was proposed.
+        equation: the definition in one line of LaTeX.
+        function: context of a batch of size B -> float64 values of shape (B,).
+        needs_reference: compares with a ground-truth fused image, not with the sources.
+        colour: which planes the metric reads.
+        sources: ``pair`` where the definition is for exactly two sources, ``many`` where any number will do.
+        symmetric: the order of the sources does not matter.
+        target: the best value, where it is neither the largest nor the smallest; the distance from it counts.
+        variant_of: the metric that this one is another convention of. A rank over several metrics counts one of them.
+    """
+
+    name: str
+    symbol: str
+    higher_is_better: bool
+    range: tuple[float, float]
+    convention: str
+    paper: str
+    equation: str
+    function: MetricFunction = field(repr=False)
+    needs_reference: bool = False
+    colour: Literal["gray", "rgb"] = "gray"
+    sources: Literal["pair", "many"] = "many"
+    symmetric: bool = True
+    target: float | None = None
+    variant_of: str | None = None
+
+    @property
+    def family(self) -> str:
+        """The module of ``sigforge.metrics`` that holds the metric, e.g. ``gradient``."""
+        return self.function.__module__.rpartition(".")[2]
+
+    @property
+    def arrow(self) -> str:
+        """The direction as tables print it: ``↑`` or ``↓``, or ``→0`` where zero is best."""
+        if self.target is not None:
+            return f"→{self.target:g}"
+        return "↑" if self.higher_is_better else "↓"
+
+    @property
+    def latex_arrow(self) -> str:
+        r"""The direction in LaTeX: ``$\uparrow$``, ``$\downarrow$`` or ``$\to 0$``."""
+        if self.target is not None:
+            return rf"$\to {self.target:g}$"
+        return r"$\uparrow$" if self.higher_is_better else r"$\downarrow$"
+
+    def compared(self, values: Values) -> Values:
+        """What methods are compared by: the values themselves, or their distance from the target, where less is better.
+
+        Example:
+            >>> [get_metric("q_sf").compared(value) for value in (-0.25, 0.25)]
+            [0.25, 0.25]
+        """
+        return values if self.target is None else abs(values - self.target)
+
+
+def metric(
+    symbol: str,
+    *,
+    range: tuple[float, float],
+    convention: str,
+    paper: str,
+    equation: str,
+    higher_is_better: bool = True,
+    needs_reference: bool = False,
+    colour: Literal["gray", "rgb"] = "gray",
+    sources: Literal["pair", "many"] = "many",
+    symmetric: bool = True,
+    target: float | None = None,
+    variant_of: str | None = None,
+) -> Callable[[MetricFunction], MetricFunction]:
+    """Register the decorated function under its own name; the arguments are those of :class:`Metric`.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def register(function: MetricFunction) -> MetricFunction:
+        name = function.__name__
+        if name in _METRICS:
+            raise ValueError(f"metric {name!r} is registered twice; give the variant a name of its own")
+        _METRICS[name] = Metric(
+            name=name,
+            symbol=symbol,
+            higher_is_better=higher_is_better,
+            range=range,
+            convention=convention,
+            paper=paper,
+            equation=equation,
+            function=function,
+            needs_reference=needs_reference,
+            colour=colour,
+            sources=sources,
+            symmetric=symmetric,
+            target=target,
+            variant_of=variant_of,
+        )
+        return function
+
+    return register
+
+
+def get_metric(name: str) -> Metric:
+    """Look a metric up.
+
+    Raises:
+        UserError: no metric has this name; the message names the nearest.
+
+    Example:
+        >>> get_metric("q_g").symbol
+        'Q_G'
+    """
+    if name in _METRICS:
+        return _METRICS[name]
+    nearest = difflib.get_close_matches(str(name).lower(), _METRICS, n=1)
+    advice = f"did you mean {nearest[0]!r}?" if nearest else f"choose from {', '.join(list_metrics())}"
+    raise UserError(f"unknown metric {name!r}: {advice}")
+
+
+def select_metrics(metrics: str | Iterable[str], *, sources: int = 2, reference: bool = False) -> list[Metric]:
+    """The metrics that names stand for, without repetition, in the order given.
+
+    Args:
+        metrics: names, or one string of names separated by commas. ``paper`` stands for the six of the paper's tables,
+            ``all`` for every metric that is defined for these sources and needs nothing that is not there.
+        sources: how many sources each fused image has.
+        reference: whether there is a ground-truth fused image.
+
+    Raises:
+        UserError: an unknown name; a metric of pairs for another number of sources; a missing reference.
+
+    Example:
+        >>> [entry.name for entry in select_metrics("sd, paper")]
+        ['sd', 'q_g', 'q_m', 'q_p', 'mi', 'vif_sum']
+    """
+    given = [name.strip() for name in metrics.split(",")] if isinstance(metrics, str) else metrics
+    chosen: dict[str, Metric] = {}
+    for name in given:
+        if name == "all":
+            every = map(get_metric, list_metrics())
+            chosen |= {entry.name: entry for entry in every if not _obstacle(entry, sources, reference)}
+            continue
+        for entry in map(get_metric, PAPER if name == "paper" else (name,)):
+            if obstacle := _obstacle(entry, sources, reference):
+                raise UserError(f"metric {entry.name!r} {obstacle}")
+            chosen[entry.name] = entry
+    return list(chosen.values())
+
+
+def _obstacle(entry: Metric, sources: int, reference: bool) -> str | None:
+    if entry.sources == "pair" and sources != 2:
+        return f"is defined for two sources, not {sources}: leave it out"
+    if entry.needs_reference and not reference:
+        return "compares with a ground-truth image: give a reference or leave it out"
+    return None
+
+
+def list_metrics() -> list[str]:
+    """The names of all metrics, in natural order (``q_2`` before ``q_10``).
+
+    Example:
+        >>> set(PAPER) <= set(list_metrics())
+        True
+    """
+    return sorted(_METRICS, key=lambda name: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)])

@@ -1,0 +1,156 @@
+"""Checking shards: every byte and every count against what was promised when they were written."""
+
+import json
+import re
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sigforge.core.errors import UserError
+from sigforge.core.files import canonical_json, sha256_bytes, sha256_file
+from sigforge.core.images import decode_bytes
+from sigforge.core.storage import Place, RemoteError, fetched, size_of
+from sigforge.shards.layout import ShardPath, key_name, shards_in
+from sigforge.shards.pairs import member, rows_from
+from sigforge.shards.writer import reasons
+
+BESIDE = frozenset({"KEY", "quarantine.parquet"})
+"""What else may lie in a folder of shards."""
+
+RELEASE = frozenset({"README.md", "LICENSE", "croissant.json", "ATTRIBUTION.parquet", "SHA256SUMS", "provenance.json"})
+SHARD_NAME = re.compile(r"(.+)-(\d{6})")
+
+
+class Promised(NamedTuple):
+    """What a done-marker says of the files beside it."""
+
+    shard: str
+    bytes: int
+    sha256: str
+    parquet_sha256: str
+    samples: int
+    failures: int
+    reasons: dict[str, int]
+    key: dict[str, object]
+
+
+def verify(folder: Place) -> list[str]:
+    """Problems found in the shards of a folder, one line each; an empty list means that all is as promised.
+
+    Raises:
+        RemoteError: the server of a remote folder cannot be reached or refuses.
+    """
+    shards = [shard for shard in shards_in(folder) if SHARD_NAME.fullmatch(shard.tar.stem)]
+    if not shards:
+        return [f"{folder}: no finished shard"]
+    markers = {shard: _promised(shard) for shard in shards}
+    problems = _strays(folder, shards) + _gaps(folder, shards) + _mixed(markers)
+    return problems + [problem for shard, promised in markers.items() for problem in _verify_shard(shard, promised)]
+
+
+def _verify_shard(shard: ShardPath, promised: Promised | None) -> list[str]:
+    if promised is None:
+        return [f"{shard.done}: damaged done-marker"]
+    if promised.shard != shard.tar.name:
+        return [f"{shard.done}: is the done-marker of {promised.shard}"]
+    for path in (shard.tar, shard.table):
+        if size_of(path) is None:
+            return [f"{path}: missing"]
+    if size_of(shard.tar) != promised.bytes:
+        return [f"{shard.tar}: has {size_of(shard.tar)} bytes, not the promised {promised.bytes}"]
+    try:
+        table = shard.table.read_bytes()
+        with fetched(shard.tar) as tar:
+            return _altered(shard, tar, table, promised) or _contradictions(shard, tar, table, promised)
+    except RemoteError:
+        raise
+    except (UserError, tarfile.TarError) as error:
+        return [f"{shard.tar}: {error}"]
+
+
+def _promised(shard: ShardPath) -> Promised | None:
+    marker = shard.done.read_bytes()
+    try:
+        report = json.loads(marker)
+        return Promised(**{name: report[name] for name in Promised._fields})
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _altered(shard: ShardPath, tar: Path, table: bytes, promised: Promised) -> list[str]:
+    found = {shard.tar: sha256_file(tar), shard.table: sha256_bytes(table)}
+    hashes = zip(found.items(), (promised.sha256, promised.parquet_sha256), strict=True)
+    return [f"{path}: sha256 is not the promised {hope[:12]}..." for (path, sha256), hope in hashes if sha256 != hope]
+
+
+def _contradictions(shard: ShardPath, tar: Path, table: bytes, promised: Promised) -> list[str]:
+    """What does not fit together though every file is as its marker says."""
+    rows = rows_from(table, shard.table)
+    good = [row for row in rows if row["status"] == "ok"]
+    return _verify_rows(shard, rows, promised) + _verify_members(shard, tar, good)
+
+
+def _strays(folder: Place, shards: Sequence[ShardPath]) -> list[str]:
+    known = {path for shard in shards for path in (shard.tar, shard.table, shard.done)}
+    problems = []
+    for path in sorted(set(folder.iterdir()) - known):
+        if path.suffix == ".tar":
+            problems.append(f"{path}: no done-marker beside it; the shard was not finished")
+        elif path.name not in BESIDE | RELEASE:
+            problems.append(f"{path}: does not belong to any shard")
+    return problems
+
+
+def _gaps(folder: Place, shards: Sequence[ShardPath]) -> list[str]:
+    """Shards of a series are numbered from 0 without a gap; a missing last one cannot be told here."""
+    series: dict[str, set[int]] = {}
+    for shard in shards:
+        name, number = SHARD_NAME.fullmatch(shard.tar.stem).groups()
+        series.setdefault(name, set()).add(int(number))
+    gaps = ((name, n) for name, numbers in series.items() for n in sorted(set(range(max(numbers))) - numbers))
+    return [f"{folder}/{name}-{number:06d}.tar: missing from the series" for name, number in gaps]
+
+
+def _mixed(markers: Mapping[ShardPath, Promised | None]) -> list[str]:
+    """Shards of a series are made with the same options from the same photographs."""
+    first: dict[str, tuple[ShardPath, str]] = {}
+    problems = []
+    for shard, promised in markers.items():
+        if promised:
+            series, key = SHARD_NAME.fullmatch(shard.tar.stem)[1], canonical_json(promised.key)
+            other, others_key = first.setdefault(series, (shard, key))
+            if key != others_key:
+                problems.append(f"{shard.tar}: made with other options or photographs than {other.tar.name}")
+    return problems
+
+
+def _verify_rows(shard: ShardPath, rows: Sequence[dict], promised: Promised) -> list[str]:
+    problems, good = [], sum(row["status"] == "ok" for row in rows)
+    if (good, len(rows) - good, reasons(rows)) != (promised.samples, promised.failures, promised.reasons):
+        problems.append(f"{shard.table}: counts differ from {shard.done.name}")
+    keys = [row["key"] for row in rows]
+    if keys and keys != [key_name(int(keys[0]) + n) for n in range(len(keys))]:
+        problems.append(f"{shard.table}: keys are not contiguous")
+    return problems
+
+
+def _verify_members(shard: ShardPath, tar: Path, rows: Sequence[dict]) -> list[str]:
+    with tarfile.open(tar) as archive:
+        found = [name.rsplit(".", 1) if not name.endswith(".json") else (name, "") for name in archive.getnames()]
+    names = [stem for stem, _ in found]
+    wanted = [name for row in rows for name in (f"{row['key']}.a", f"{row['key']}.b", f"{row['key']}.json")]
+    if names != wanted:
+        odd = sorted(set(names) ^ set(wanted)) or ["their order"]
+        return [f"{shard.tar}: members are not those of the table: {', '.join(odd[:3])}"]
+    problems = []
+    with tar.open("rb") as file:
+        for row in rows:
+            for part in ("a", "b", "json"):
+                try:
+                    data = member(file, shard.tar, row, part)
+                    if part != "json":
+                        decode_bytes(data, f"{shard.tar}: {row['key']}.{part}")
+                except UserError as error:
+                    problems.append(str(error))
+    return problems

@@ -1,0 +1,155 @@
+"""Writing a shard: byte-identical for the same samples, complete or not there.
+
+A done-marker never stands beside files that it does not describe: it goes before the first of them is replaced, and
+comes back last.
+"""
+
+import io
+import json
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sigforge.core.files import atomic_path, canonical_json, sha256_bytes, write_atomic
+from sigforge.core.storage import size_of
+from sigforge.shards.layout import SAMPLES, ShardPath
+from sigforge.shards.tar import HashedTar, hashed_tar
+
+OWN_FACTS = ("photo_id", "a_sha256", "b_sha256")
+"""What the writer adds to the facts of a sample."""
+
+AHEAD = 16
+"""Samples hashed before their turn to be written."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One pair, encoded: ``a`` and ``b`` are image files of type ``extension``; ``facts`` becomes ``key.json``."""
+
+    key: str
+    photo_id: str
+    subtask: str
+    a: bytes
+    b: bytes
+    extension: str
+    facts: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A photograph that gave no pair, and why: ``<word>: <detail>``."""
+
+    key: str
+    photo_id: str
+    subtask: str
+    reason: str
+
+
+def write_shard(path: ShardPath, samples: Iterable[Sample | Failure], key: dict[str, object]) -> dict[str, object]:
+    """Write tar, Parquet and, last, the done-marker with ``key`` inside.
+
+    Returns:
+        the done-marker: counts, failures by reason, bytes, sha256 of tar and Parquet, seconds, key.
+
+    Raises:
+        UserError: the disk is full, or the server of a remote shard cannot be reached or refuses.
+    """
+    started = time.monotonic()
+    with atomic_path(path.tar) as temporary, temporary.open("wb") as file:
+        tar, rows = _write_tar(file, samples)
+        path.done.unlink(missing_ok=True)
+    table = _parquet(rows)
+    write_atomic(path.table, table)
+    report = {
+        "shard": path.tar.name,
+        "samples": sum(row["status"] == "ok" for row in rows),
+        "failures": sum(row["status"] == "failed" for row in rows),
+        "reasons": reasons(rows),
+        "bytes": tar.size,
+        "sha256": tar.sha256,
+        "parquet_sha256": sha256_bytes(table),
+        "seconds": round(time.monotonic() - started, 3),
+        "key": key,
+    }
+    write_atomic(path.done, json.dumps(report, indent=1, sort_keys=True))
+    return report
+
+
+def finished(path: ShardPath, key: dict[str, object]) -> dict[str, object] | None:
+    """The done-marker if this shard is complete and was made with ``key``.
+
+    Raises:
+        UserError: the server of a remote shard cannot be reached or refuses.
+    """
+    try:
+        marker = path.done.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        report = json.loads(marker)
+        promised = report["bytes"], report["key"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    whole = size_of(path.table) is not None and (size_of(path.tar), json.loads(canonical_json(key))) == promised
+    return report if whole else None
+
+
+def reasons(rows: Iterable[dict[str, object]]) -> dict[str, int]:
+    """How many samples failed for each reason, a word.
+
+    Example:
+        >>> reasons([{"status": "failed", "reason": "truncated: x.png"}, {"status": "ok", "reason": None}])
+        {'truncated': 1}
+    """
+    return dict(sorted(Counter(row["reason"].split(":", 1)[0] for row in rows if row["status"] == "failed").items()))
+
+
+def _write_tar(file: BinaryIO, samples: Iterable[Sample | Failure]) -> tuple[HashedTar, list[dict[str, object]]]:
+    with hashed_tar(file) as tar, ThreadPoolExecutor(1) as pool:
+        rows = [_add(tar, sample, hashes) for sample, hashes in _hashed(samples, pool)]
+    return tar, rows
+
+
+def _hashed(
+    samples: Iterable[Sample | Failure], pool: ThreadPoolExecutor
+) -> Iterator[tuple[Sample | Failure, tuple[str, ...]]]:
+    """Samples with the hashes of their images, which a thread computes while earlier ones are written."""
+    waiting: deque[tuple[Sample | Failure, Future]] = deque()
+    for sample in samples:
+        waiting.append((sample, pool.submit(_image_hashes, sample)))
+        if len(waiting) > AHEAD:
+            sample, hashes = waiting.popleft()
+            yield sample, hashes.result()
+    yield from ((sample, hashes.result()) for sample, hashes in waiting)
+
+
+def _image_hashes(sample: Sample | Failure) -> tuple[str, ...]:
+    return (sha256_bytes(sample.a), sha256_bytes(sample.b)) if isinstance(sample, Sample) else ()
+
+
+def _add(tar: HashedTar, sample: Sample | Failure, hashes: tuple[str, ...]) -> dict[str, object]:
+    """Append the members of a sample; returns its row."""
+    row = {"key": sample.key, "photo_id": sample.photo_id, "subtask": sample.subtask}
+    if isinstance(sample, Failure):
+        return row | {"status": "failed", "reason": sample.reason}
+    own = zip(OWN_FACTS, (sample.photo_id, *hashes), strict=True)
+    facts = canonical_json(sample.facts | dict(own)).encode()
+    names = (f"a.{sample.extension}", f"b.{sample.extension}", "json")
+    for name, data, sha256 in zip(names, (sample.a, sample.b, facts), (*hashes, sha256_bytes(facts)), strict=True):
+        part = name.split(".", 1)[0]
+        row[f"{part}_offset"] = tar.add(f"{sample.key}.{name}", data)
+        row |= {f"{part}_size": len(data), f"{part}_sha256": sha256}
+    return row | {"status": "ok"}
+
+
+def _parquet(rows: list[dict[str, object]]) -> bytes:
+    columns = {name: [row.get(name) for row in rows] for name in SAMPLES.names}
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns, schema=SAMPLES), buffer, compression="zstd")
+    return buffer.getvalue()

@@ -1,0 +1,104 @@
+"""Stage ``evaluate``: the fine-tuned network, the trained systems and every baseline, scored on the test pairs."""
+
+import json
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sigforge.core.colour import describe
+from sigforge.core.device import pick_device
+from sigforge.core.errors import UserError
+from sigforge.core.files import write_atomic
+from sigforge.core.images import write_image
+from sigforge.core.progress import progress
+from sigforge.dataset.corpus import corpora, fused_by_all
+from sigforge.dataset.tables import Pair, read_pairs
+from sigforge.evaluation.scores import FOLDER as SCORES
+from sigforge.evaluation.scores import score_methods, write_rows
+from sigforge.methods.apply import LumaFusion, fuse_files
+from sigforge.methods.sigfusion.fusion import load_fusion
+from sigforge.methods.systems.trained import method_of_system, tabled_systems
+from sigforge.methods.weights import MODEL, model_fingerprint
+from sigforge.stages._base import Context, key_of, main, open_folder
+
+OURS = "sigfusion"
+
+
+def run(context: Context) -> None:
+    """Fuse the test pairs, score every method on them and write the tables."""
+    params, task = context.params, context.task
+    manifest, model = context.folder("ingest") / "pairs.parquet", context.folder("finetune") / MODEL
+    pairs = [pair for pair in read_pairs(manifest) if pair.split == "test"]
+    if not pairs:
+        raise UserError(f"no test pair of {task}; raise 'ingest.{task}.splits.test' or give more pairs")
+    systems = tabled_systems(context.folder("systems"), context.folder("transfer"))
+    folder = open_folder(context.folder(), key_of(code=["sigforge.evaluation.scores"]))
+    others = corpora(context.folder("fuse"))
+    pairs = fused_by_all(pairs, others)
+    device = str(pick_device(params.compute.device).torch)
+    networks = {OURS: (model, lambda: load_fusion(model).to(device).fuse)}
+    for name, path in systems.items():
+        system = method_of_system(name)
+        networks[name] = path, lambda system=system, path=path: system.with_weights(path, device=device).fuse
+    drop_others(folder, networks)
+    fused = {name: fuse_pairs(folder / name, *network, pairs, context, device) for name, network in networks.items()}
+    fused |= others
+    with progress(context.name, len(fused) * len(pairs)) as bar:
+        rows = score_methods(folder, fused, pairs, params.evaluate.metrics, workers=params.compute.workers, bar=bar)
+    write_rows(folder / "metrics.parquet", rows)
+    summary = summarise(rows, task, len(pairs), model_fingerprint(model))
+    write_atomic(folder / "summary.json", json.dumps(summary, indent=1))
+    for method, values in summary["methods"].items():
+        for metric, value in values.items():
+            if value is not None:
+                context.ledger.value(f"{method}/{metric}", value)
+    context.ledger.file(folder / "summary.json", "tables")
+    context.ledger.dataset(f"{task} pairs", manifest)
+
+
+def drop_others(folder: Path, networks: Iterable[str]) -> None:
+    """Remove the images of networks that are no longer evaluated."""
+    for old in folder.iterdir():
+        if old.is_dir() and old.name not in {*networks, SCORES}:
+            shutil.rmtree(old)
+
+
+def fuse_pairs(
+    folder: Path, model: Path, load: Callable[[], LumaFusion], pairs: Sequence[Pair], context: Context, device: str
+) -> dict[str, Path]:
+    """Fuse the test pairs with one network, those that it has not fused yet; pair id to image."""
+    sources = [[pair.pair_id, pair.a_sha256, pair.b_sha256] for pair in pairs]
+    open_folder(folder, key_of(sources, files=[model], code=["sigforge.methods.apply", "sigforge.methods.load"]))
+    made = {pair.pair_id: folder / f"{pair.pair_id}.png" for pair in pairs}
+    missing = [pair for pair in pairs if not made[pair.pair_id].exists()]
+    fuse = load() if missing else None
+    with progress(f"{context.name} fusing", len(missing)) as bar:
+        for pair in missing:
+            write_image(made[pair.pair_id], fuse_files(fuse, pair.a_path, pair.b_path, pair.task, device=device))
+            bar.advance(note=folder.name)
+    return made
+
+
+def summarise(rows: Sequence[dict], task: str, count: int, fingerprint: str) -> dict:
+    """Means per method and metric, with all that a reader needs to know what they are means of.
+
+    A metric that is undefined (NaN) on one of the images has no mean over all of them: None.
+    """
+    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        values[row["method"]][row["metric"]].append(row["value"])
+    means = {method: {name: _mean(found) for name, found in metrics.items()} for method, metrics in values.items()}
+    return {"task": task, "pairs": count, "colour": describe(task), "model": fingerprint, "methods": means}
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    mean = float(np.mean(values))
+    return None if np.isnan(mean) else mean
+
+
+if __name__ == "__main__":
+    sys.exit(main("evaluate", run, sections=("evaluate", "compute")))

@@ -1,0 +1,66 @@
+"""Stage ``finetune``: the fusion network trains on real pairs with the pretext task's loss (SigFusion, Eq. 16)."""
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from sigforge.core.seeds import seed_of
+from sigforge.dataset.tables import Pair, read_pairs
+from sigforge.methods.sigfusion.fusion import KIND, FusionNet
+from sigforge.methods.sigfusion.sigformer import SigFormer
+from sigforge.methods.sigfusion.training import fusion_losses
+from sigforge.methods.weights import MODEL, load_weights
+from sigforge.stages._base import Context, key_of, main
+from sigforge.stages._trained import train, training_pairs
+from sigforge.training.crops import CropBatches
+from sigforge.training.planes import PlaneCache
+from sigforge.training.validate import fusion_loss
+
+
+def run(context: Context) -> None:
+    """Fine-tune the pretext network of a task on its training pairs."""
+    params, task = context.params, context.task
+    manifest = context.folder("ingest") / "pairs.parquet"
+    pairs = read_pairs(manifest)
+    training = training_pairs(pairs, task)
+    torch.manual_seed(seed_of(params.seed, "finetune", task))
+    net, cache = FusionNet(SigFormer(params.sigformer.architecture)), PlaneCache()
+    architecture = {"task": task, "sigformer": params.sigformer.architecture.model_dump(mode="json")}
+    start = context.folder("pretext") / MODEL
+    load_weights(start, net, kind=KIND, config=architecture)
+    losses = fusion_losses(net, task, params.finetune.exposure_target)
+    held_out = [pair for pair in pairs if pair.split == "val"]
+    train(
+        context,
+        net,
+        _crops(context, training, cache),
+        losses,
+        params.finetune,
+        kind=KIND,
+        architecture=architecture,
+        key=key_of(params.seed, params.finetune, files=[manifest, start], code=[context.module]),
+        validate=lambda: fusion_loss(net, losses, (_planes(pair, cache) for pair in held_out)),
+    )
+    context.ledger.dataset(f"{task} pairs", manifest)
+
+
+def _crops(context: Context, pairs: Sequence[Pair], cache: PlaneCache) -> CropBatches:
+    config = context.params.finetune
+    return CropBatches(
+        lambda index: _planes(pairs[index], cache),
+        len(pairs),
+        batch=config.batch,
+        crop=config.crop,
+        turns=context.task != "vif",
+        names=(context.params.seed, "finetune", context.task),
+    )
+
+
+def _planes(pair: Pair, cache: PlaneCache) -> np.ndarray:
+    return np.stack([cache(pair.a_path), cache(pair.b_path)])
+
+
+if __name__ == "__main__":
+    sys.exit(main("finetune", run, sections=("sigformer", "finetune", "compute")))

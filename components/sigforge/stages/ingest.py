@@ -1,0 +1,181 @@
+"""Stage ``ingest``: read or simulate the images of one set, check every one, quarantine what is bad, fix the splits.
+
+Nothing is copied from real folders: the manifest names the files where they lie, with their hashes.
+"""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sigforge.config.load import resolve_path
+from sigforge.config.sections import DemoSource, FolderPairs, FolderPhotos, IngestPairs, IngestPhotos, MirflickrPhotos
+from sigforge.core.errors import UserError
+from sigforge.core.images import write_image
+from sigforge.core.parallel import run_units
+from sigforge.core.progress import progress
+from sigforge.dataset.sources import demo, scenes
+from sigforge.dataset.sources.folders import (
+    PairCandidate,
+    PhotoCandidate,
+    check_pair,
+    check_photo,
+    drop_duplicates,
+    pair_folders,
+    photo_folder,
+)
+from sigforge.dataset.sources.mirflickr import mirflickr_photos
+from sigforge.dataset.splits import assign_splits
+from sigforge.dataset.tables import PAIRS, PHOTOS, QUARANTINE, Pair, Quarantined, write_table
+from sigforge.dataset.tasks import TASKS
+from sigforge.stages._base import Context, main
+
+SIMULATED = "simulated"
+
+
+def run(context: Context) -> None:
+    """Make the manifest of one task's pairs, or of the photographs."""
+    folder = context.folder()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if context.task == "photos":
+        ingest_photos(context, context.params.ingest.photos, folder)
+    else:
+        ingest_pairs(context, getattr(context.params.ingest, context.task), folder)
+
+
+def ingest_pairs(context: Context, config: IngestPairs, folder: Path) -> None:
+    """Write ``pairs.parquet`` and ``quarantine.parquet`` of one task.
+
+    Raises:
+        UserError: fewer usable pairs than ``min_pairs``.
+    """
+    candidates: list[PairCandidate] = []
+    quarantined: list[Quarantined] = []
+    groups: dict[str, str] = {}
+    for source in config.sources:
+        if isinstance(source, DemoSource):
+            found, base = simulate_pairs(context.task, source, context.params.seed, folder)
+            candidates, groups = candidates + found, groups | base
+        else:
+            found, left = _folder_pairs(context.task, source)
+            candidates, quarantined = candidates + found, quarantined + left
+    checked, bad = _check(context, check_pair, candidates)
+    fractions = {
+        "train": 1 - config.splits.val - config.splits.test,
+        "val": config.splits.val,
+        "test": config.splits.test,
+    }
+    pairs = with_splits(checked, fractions, context.params.seed, groups)
+    _finish(context, folder, quarantined + bad, len(pairs), config.min_pairs, "pairs")
+    write_table(pairs, folder / "pairs.parquet", PAIRS)
+    for split in fractions:
+        context.ledger.value(f"{split}_pairs", sum(pair.split == split for pair in pairs))
+    context.ledger.dataset(f"{context.task} pairs", folder / "pairs.parquet")
+
+
+def ingest_photos(context: Context, config: IngestPhotos, folder: Path) -> None:
+    """Write ``photos.parquet`` and ``quarantine.parquet``.
+
+    Raises:
+        UserError: fewer usable photographs than ``min_photos``.
+    """
+    candidates: list[PhotoCandidate] = []
+    quarantined: list[Quarantined] = []
+    for source in config.sources:
+        if isinstance(source, DemoSource):
+            candidates += demo_photos(source, context.params.seed, folder)
+        elif isinstance(source, MirflickrPhotos):
+            found, left = mirflickr_photos(resolve_path(source.path), source=source.name, limit=source.limit)
+            candidates, quarantined = candidates + found, quarantined + left
+        else:
+            candidates += _folder_photos(source)
+    photos, bad = _check(context, check_photo, candidates)
+    _finish(context, folder, quarantined + bad, len(photos), config.min_photos, "photos")
+    write_table(photos, folder / "photos.parquet", PHOTOS)
+    context.ledger.dataset("photographs", folder / "photos.parquet")
+
+
+def simulate_pairs(
+    task: str, source: DemoSource, seed: int, folder: Path
+) -> tuple[list[PairCandidate], dict[str, str]]:
+    """Simulate pairs and write them as PNG; also which base picture each comes from, so that splits share none."""
+    candidates, groups = [], {}
+    for pair in scenes.simulate(task, source.count, source.size, seed):
+        paths = [folder / "images" / name / f"{pair.pair_id}.png" for name in (pair.a_modality, pair.b_modality)]
+        for path, image in zip(paths, (pair.a, pair.b), strict=True):
+            write_image(path, image)
+        a_path, b_path = map(str, paths)
+        candidates.append(
+            PairCandidate(pair.pair_id, task, pair.subtask or task, a_path, b_path, SIMULATED, pair.licence)
+        )
+        groups[pair.pair_id] = pair.base
+    return candidates, groups
+
+
+def demo_photos(source: DemoSource, seed: int, folder: Path) -> list[PhotoCandidate]:
+    """Write tiles of the photographs inside the scikit-image wheel as PNG."""
+    candidates = []
+    for photo in demo.photographs(source.count, source.size, seed):
+        path = folder / "images" / f"{photo.photo_id}.png"
+        write_image(path, photo.image)
+        terms = {name: getattr(photo, name) for name in ("source", "licence", "licence_url", "author")}
+        rights = {name: getattr(photo, name) for name in ("allows_derivatives", "allows_commercial")}
+        candidates.append(PhotoCandidate(photo.photo_id, str(path), **terms, **rights))
+    return candidates
+
+
+def with_splits(pairs: Sequence[Pair], fractions: dict[str, float], seed: int, groups: dict[str, str]) -> list[Pair]:
+    """The same pairs with their splits; pairs of one group stay together."""
+    splits = assign_splits([pair.pair_id for pair in pairs], fractions, seed, groups)
+    split_of = {pair_id: split for split, ids in splits.items() for pair_id in ids}
+    return [replace(pair, split=split_of[pair.pair_id]) for pair in pairs]
+
+
+def _folder_pairs(task: str, source: FolderPairs) -> tuple[list[PairCandidate], list[Quarantined]]:
+    a, b = resolve_path(source.a), resolve_path(source.b)
+    terms = {"source": source.name, "licence": source.licence, "limit": source.limit}
+    return pair_folders(a, b, task=task, subtask=source.subtask, **terms)
+
+
+def _folder_photos(source: FolderPhotos) -> list[PhotoCandidate]:
+    path = resolve_path(source.path)
+    return photo_folder(path, source=source.name, licence=source.licence, limit=source.limit)
+
+
+def _check(context: Context, check, candidates):
+    """Check candidates over processes; what is good, and what is quarantined."""
+    results = []
+    with progress(context.name, len(candidates)) as bar:
+        for result in run_units(
+            check, candidates, workers=context.params.compute.workers if len(candidates) > 200 else 1
+        ):
+            results.append(result)
+            bar.advance()
+    bad = [result for result in results if isinstance(result, Quarantined)]
+    good = [result for result in results if not isinstance(result, Quarantined)]
+    kept, doubles = drop_duplicates(good)
+    return kept, bad + doubles
+
+
+def _finish(context: Context, folder: Path, bad: list[Quarantined], good: int, least: int, what: str) -> None:
+    """Record the quarantine, say how many were left out, and stop if too few are left."""
+    table = folder / "quarantine.parquet"
+    write_table(bad, table, QUARANTINE)
+    context.ledger.value(what, good)
+    context.ledger.value("quarantined", len(bad))
+    for item in bad[:10]:
+        print(f"{context.name}: quarantined {item.path}: {item.reason}: {item.detail}", file=sys.stderr)
+    if len(bad) > 10:
+        print(f"{context.name}: and {len(bad) - 10} more, listed in {table}", file=sys.stderr)
+    if good < least:
+        first = f"; the first: {bad[0].path}: {bad[0].reason}" if bad else ""
+        raise UserError(
+            f"{good} usable {what}, fewer than 'ingest.{context.task}.min_{what}' {least}; {len(bad)} quarantined{first}; "
+            "mend the images, give more, or lower that key"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main("ingest", run, sections=("ingest",), tasks=("photos", *TASKS)))

@@ -1,0 +1,159 @@
+"""Stage ``plgn``: signal modulators learn to turn fused images back into each source (SigFusion, Eqs. 4-7)."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sigforge.core.seeds import rng_of, seed_of
+from sigforge.core.subsets import spread
+from sigforge.dataset.corpus import CORPUS, corpora, fused_by_all
+from sigforge.dataset.tables import Pair, read_pairs
+from sigforge.dataset.tasks import modalities
+from sigforge.methods.sigfusion.plgn import KIND, Plgn
+from sigforge.methods.sigfusion.sigformer import load_sigformer
+from sigforge.methods.weights import HISTORY, MODEL, save_weights
+from sigforge.stages._base import Context, key_of, main, open_folder
+from sigforge.stages._trained import train, training_pairs
+from sigforge.synthesis.channels import Channel, task_channels
+from sigforge.synthesis.signal_index import signal_index, write_index
+from sigforge.training.crops import CropBatches
+from sigforge.training.history import read_history, write_history
+from sigforge.training.loop import Row
+from sigforge.training.planes import PlaneCache
+from sigforge.training.validate import modulation
+
+INDEX = "signals.parquet"
+
+VALIDATED = 40
+"""Held-out (pair, model) cells per channel that measure the modulators; all of them would take longer than training."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A fused image and the real source that its modulated version should equal."""
+
+    fused: Path
+    real: str
+
+
+class ChannelBatches(Dataset):
+    """Batches of (fused, real) crops; each step trains one channel, drawn by (names, step)."""
+
+    def __init__(self, crops: Sequence[tuple[str, CropBatches]], names: Sequence[object]) -> None:
+        self.crops, self.names = crops, names
+
+    def __getitem__(self, step: int) -> tuple[str, Tensor]:
+        """Channel name, planes (2, B, 1, crop, crop)."""
+        name, batches = self.crops[int(rng_of(*self.names, step).integers(len(self.crops)))]
+        return name, batches[step][0]
+
+
+def run(context: Context) -> None:
+    """Train the modulators of a task on the fused corpora and its real pairs."""
+    params, task = context.params, context.task
+    manifest = context.folder("ingest") / "pairs.parquet"
+    fused = corpora(context.folder("fuse"))
+    pairs = fused_by_all(read_pairs(manifest), fused)
+    training = training_pairs(pairs, task)
+    index = signal_index(training, {name: set(paths) for name, paths in fused.items()}, params.sigformer.subbands)
+    cache, channels = PlaneCache(), present_channels(task, training)
+    crops = [(channel.name, _crops(context, cells(channel, training, fused), channel, cache)) for channel in channels]
+    batches = ChannelBatches(crops, (params.seed, "plgn", task, "channel"))
+    torch.manual_seed(seed_of(params.seed, "plgn", task))
+    sigformer = load_sigformer(context.folder("pretrain") / MODEL, params.sigformer.architecture)
+    plgn = Plgn(sigformer, tuple(channel.name for channel in channels), params.plgn.sm)
+
+    def losses(batch: tuple[str, Tensor]) -> dict[str, Tensor]:
+        channel, planes = batch
+        source, target = planes.to(next(plgn.parameters()).device)
+        loss = plgn.loss(source, target, channel)
+        named = {f"{channel}_signal": loss.signal, f"{channel}_pixel": loss.pixel}
+        return {"loss": loss.signal + loss.pixel, **named}
+
+    held_out = [pair for pair in pairs if pair.split == "val"] or [pair for pair in pairs if pair.split == "test"]
+    inputs = [manifest, *context.folder("fuse").glob(f"*/{CORPUS}"), context.folder("pretrain") / MODEL]
+    facts = {
+        "architecture": architecture(context, channels),
+        "key": key_of(params.seed, params.plgn, files=inputs, code=[context.module]),
+        "validate": lambda: modulation(plgn, _samples(channels, held_out, fused, cache)),
+    }
+    if params.plgn.sm == "none":
+        folder = keep(context, plgn, **facts)
+    else:
+        folder = train(context, plgn, batches, losses, params.plgn, kind=KIND, **facts)
+    write_index(index, folder / INDEX)
+    context.ledger.value("signal_pairs", len(index))
+    context.ledger.dataset(f"{task} pairs", manifest)
+
+
+def keep(
+    context: Context,
+    plgn: Plgn,
+    *,
+    architecture: dict,
+    key: dict[str, object],
+    validate: Callable[[], dict[str, float]],
+) -> Path:
+    """What :func:`train` leaves behind, for a network without modulators: there is nothing to train."""
+    folder = open_folder(context.folder(), key)
+    if not (folder / HISTORY).exists() or not (folder / MODEL).exists():
+        save_weights(folder / MODEL, plgn, kind=KIND, config=architecture)
+        write_history([Row(0, f"val_{name}", value) for name, value in validate().items()], folder / HISTORY)
+    context.ledger.metrics(read_history(folder / HISTORY))
+    context.ledger.file(folder / MODEL, "models")
+    return folder
+
+
+def architecture(context: Context, channels: Sequence[Channel]) -> dict:
+    """What a PLGN file says of itself: task, SigFormer, channels, which subbands have modulators."""
+    sigformer = context.params.sigformer.architecture.model_dump(mode="json")
+    names = [channel.name for channel in channels]
+    return {"task": context.task, "sigformer": sigformer, "channels": names, "sm": context.params.plgn.sm}
+
+
+def present_channels(task: str, pairs: Sequence[Pair]) -> list[Channel]:
+    """Channels of the modalities that these pairs have."""
+    seen = {name for pair in pairs for name in modalities(pair.task, pair.subtask)}
+    return [channel for channel in task_channels(task) if channel.modality in seen]
+
+
+def cells(channel: Channel, pairs: Sequence[Pair], fused: dict[str, dict[str, Path]]) -> list[Cell]:
+    """Every (pair, model) whose pair has the channel's modality."""
+    return [
+        Cell(paths[pair.pair_id], source)
+        for pair in pairs
+        for modality, source in zip(modalities(pair.task, pair.subtask), (pair.a_path, pair.b_path), strict=True)
+        if modality == channel.modality
+        for paths in fused.values()
+    ]
+
+
+def _crops(context: Context, found: list[Cell], channel: Channel, cache: PlaneCache) -> CropBatches:
+    config = context.params.plgn
+
+    def load(index: int) -> np.ndarray:
+        return np.stack(_planes(found[index], channel, cache))
+
+    names = (context.params.seed, "plgn", context.task, channel.name)
+    return CropBatches(load, len(found), batch=config.batch, crop=config.crop, turns=context.task != "vif", names=names)
+
+
+def _samples(channels, pairs, fused, cache) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    for channel in channels:
+        for cell in spread(cells(channel, pairs, fused), VALIDATED):
+            yield channel.name, *_planes(cell, channel, cache)
+
+
+def _planes(cell: Cell, channel: Channel, cache: PlaneCache) -> tuple[np.ndarray, np.ndarray]:
+    """What goes into the modulator, and what should come out."""
+    return channel.read({channel.source: cache(cell.fused, channel.source)}), cache(cell.real, channel.target)
+
+
+if __name__ == "__main__":
+    sys.exit(main("plgn", run, sections=("sigformer", "plgn", "compute")))

@@ -1,0 +1,275 @@
+"""Stage ``report``: one self-contained page, and the result tables as files."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from sigforge import tracking
+from sigforge.core.colour import luma
+from sigforge.core.errors import UserError
+from sigforge.core.files import sha256_file, write_atomic
+from sigforge.core.images import read_image
+from sigforge.dataset.tables import Pair, Photo, read_pairs, read_photos
+from sigforge.dataset.tasks import MODALITIES, TASKS, all_modalities, modalities
+from sigforge.evaluation import gain
+from sigforge.evaluation.tables import Table, build_tables, comma_separated, latex, markdown
+from sigforge.methods.load import get_method
+from sigforge.methods.produce import configured
+from sigforge.methods.registry import FusionMethod
+from sigforge.methods.sigfusion.plgn import Plgn, load_plgn
+from sigforge.methods.systems.trained import SYNTHETIC, is_system, method_of_system, tabled_systems
+from sigforge.methods.weights import HISTORY, MODEL
+from sigforge.metrics import get_metric
+from sigforge.report.figures import curves_figure, signals_figure
+from sigforge.report.gallery import Scene, pair_scene, picture, scores_of
+from sigforge.report.html import Page, SignalPart, TaskPart, modulation_rows, render
+from sigforge.report.realism import TaskRealism, task_realism, write_realism
+from sigforge.report.signals import CHANNEL, KINDS, ModalitySignals, measure
+from sigforge.shards.pairs import ShardPairs
+from sigforge.stages._base import Context, main
+from sigforge.stages._photographs import originals_of, photo_manifest
+from sigforge.stages.evaluate import OURS
+from sigforge.synthesis.originals import Originals
+from sigforge.training.history import read_history, validation
+
+SAMPLES = 8
+"""Photographs and target images per modality whose subband strengths are measured."""
+
+SIMULATED = "simulated"
+"""What stage ``ingest`` writes as the source of pairs from its simulators."""
+
+
+def run(context: Context) -> None:
+    """Write ``index.html`` and one table per task as Markdown, CSV and LaTeX."""
+    folder = context.folder()
+    manifest = need(photo_manifest(context), "ingest@photos")
+    photographs = originals_of(context, context.params.synth.size)
+    parts = [task_part(context, task, photographs) for task in TASKS]
+    pretrain = read_history(need(context.folder("pretrain") / HISTORY, "pretrain"))
+    rows = {row.method: part.task for part in parts for row in part.tables[0].rows if row.method != OURS}
+    methods = [method_of(context, name, task) for name, task in sorted(rows.items())]
+    page = Page(
+        origins=origins(context, read_photos(manifest)),
+        facts=facts(context, parts, manifest),
+        tasks=parts,
+        pretrain_curves=curves_figure([("Eq. 15", pretrain)], "pretrain"),
+        pretrain=validation(pretrain),
+        metrics=[get_metric(name) for name in context.params.evaluate.metrics],
+        methods=methods,
+    )
+    for part in parts:
+        if part.gain.rows:
+            path = folder / "tables" / f"{part.task}-transfer.md"
+            write_atomic(path, gain.markdown(part.gain))
+            context.ledger.file(path, "tables")
+        for suffix, write in (("md", markdown), ("csv", comma_separated), ("tex", latex)):
+            path = folder / "tables" / f"{part.task}.{suffix}"
+            write_atomic(path, write(part.tables, simulated=part.simulated))
+            context.ledger.file(path, "tables")
+    write_realism(folder / "realism.parquet", {part.task: part.realism for part in parts})
+    context.ledger.file(folder / "realism.parquet", "tables")
+    write_atomic(folder / "index.html", render(page))
+    context.ledger.file(folder / "index.html", "figures")
+
+
+def need(path: Path, target: str) -> Path:
+    """``path``, which must exist.
+
+    Raises:
+        UserError: it does not; names the DVC target that makes it.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: missing; run 'dvc repro {target}'")
+    return path
+
+
+def task_part(context: Context, task: str, originals: Originals) -> TaskPart:
+    """Everything the page shows of one task, read from the outputs of its stages."""
+    manifest = need(context.folder("ingest", task) / "pairs.parquet", f"ingest@{task}")
+    pairs = read_pairs(manifest)
+    values = metric_values(context, task)
+    summary = json.loads(need(context.folder("evaluate", task) / "summary.json", f"evaluate@{task}").read_text())
+    metrics, simulated = context.params.evaluate.metrics, any(is_simulated(pair) for pair in pairs)
+    tables = build_tables(task, values, metrics, ours=OURS)
+    plgn = load_plgn(need(context.folder("plgn", task) / MODEL, f"plgn@{task}"))
+    shards = ShardPairs(context.folder("synth", task))
+    histories = {
+        stage: read_history(need(context.folder(stage, task) / HISTORY, f"{stage}@{task}"))
+        for stage in ("plgn", "pretext", "finetune")
+    }
+    synthetic, real = synthetic_and_real(task, shards, originals, pairs)
+    return TaskPart(
+        task=task,
+        simulated=simulated,
+        tables=tables,
+        gain=gain.build_gain(task, values, metrics, simulated=simulated),
+        colour=summary["colour"],
+        model=summary["model"],
+        manifest=sha256_file(manifest),
+        gallery=list(gallery(context, task, pairs, tables[0], values)),
+        synthetic=synthetic,
+        real=real,
+        signals=list(signal_parts(plgn, task, pairs, natural_planes(shards, originals))),
+        realism=realism_part(context, task, pairs, shards, originals),
+        curves=curves_figure(list(histories.items()), f"{task}-curves"),
+        systems=list(system_curves(context, task)),
+        modulation=modulation_rows(histories["plgn"]),
+        validation=validation(histories["finetune"]),
+    )
+
+
+def system_curves(context: Context, task: str) -> Iterator[tuple[str, str]]:
+    """Name and training losses of every system that was trained for the task, runs that serve another first."""
+    trained = tabled_systems(context.folder("systems", task), context.folder("transfer", task))
+    for name, model in trained.items():
+        runs = sorted(model.parent.rglob(HISTORY), key=lambda run: (SYNTHETIC not in run.parts, -len(run.parts), run))
+        titles = [" ".join((name, *run.parent.relative_to(model.parent).parts)) for run in runs]
+        yield name, curves_figure(list(zip(titles, map(read_history, runs), strict=True)), f"{task}-{name}")
+
+
+def metric_values(context: Context, task: str) -> list[dict]:
+    """The rows that stage ``evaluate`` wrote.
+
+    Raises:
+        UserError: there are none, or none of a configured metric.
+    """
+    path = need(context.folder("evaluate", task) / "metrics.parquet", f"evaluate@{task}")
+    values = pq.read_table(path).to_pylist()
+    if absent := set(context.params.evaluate.metrics) - {row["metric"] for row in values}:
+        raise UserError(f"{path}: has no value of {', '.join(sorted(absent))}; run 'dvc repro evaluate@{task}'")
+    return values
+
+
+def method_of(context: Context, name: str, task: str) -> FusionMethod:
+    """What is known of a method of the tables, also of one that is no longer configured."""
+    if is_system(name):
+        return method_of_system(name)
+    options = getattr(context.params.fuse, task).get(name)
+    return get_method(name) if options is None else configured(name, options, task)
+
+
+def is_simulated(pair: Pair) -> bool:
+    """Whether a pair was simulated, not measured."""
+    return pair.source == SIMULATED
+
+
+def gallery(
+    context: Context, task: str, pairs: Sequence[Pair], table: Table, values: Sequence[dict]
+) -> Iterator[Scene]:
+    """The first test pairs, subtasks in turn, as every method of the table fused them."""
+    scored = {row["pair_id"] for row in values}
+    tests = [pair for pair in pairs if pair.pair_id in scored]
+    turns = {name: [pair for pair in tests if pair.subtask == name] for name in MODALITIES[task]}
+    order = sorted(tests, key=lambda pair: turns[pair.subtask].index(pair))
+    for pair in order[: context.params.report.gallery]:
+        fused = {row.method: fused_image(context, task, row.method, pair.pair_id) for row in table.rows}
+        yield pair_scene(pair, fused, scores_of(pair.pair_id, values, table.metrics[0]))
+
+
+def fused_image(context: Context, task: str, method: str, pair_id: str) -> Path:
+    """Where stage ``evaluate`` (our network, the trained systems) or ``fuse`` (the others) put a fused image."""
+    stage = "evaluate" if method == OURS or is_system(method) else "fuse"
+    return need(context.folder(stage, task) / method / f"{pair_id}.png", f"{stage}@{task}")
+
+
+def synthetic_and_real(
+    task: str, shards: ShardPairs, originals: Originals, pairs: Sequence[Pair]
+) -> tuple[list[Scene], list[Scene]]:
+    """Two photographs (one per subtask if there are more) with their pairs, and a test pair of the same kind each.
+
+    The last test pairs are taken, since the gallery shows the first.
+    """
+    synthetic, real = [], []
+    left = [pair for pair in pairs if pair.split == "test"]
+    for index in range(min(len(shards), max(2, len(MODALITIES[task])))):
+        row = shards.row(index)
+        names = modalities(task, row["subtask"])
+        images = [("photograph", originals(row))]
+        images += [(f"synthetic {name}", image) for name, image in zip(names, shards[index], strict=True)]
+        synthetic.append(Scene(row["photo_id"], tuple(picture(image, name) for name, image in images)))
+        if match := next((pair for pair in reversed(left) if pair.subtask == row["subtask"]), None):
+            left.remove(match)
+            sources = (read_image(path)[0] for path in (match.a_path, match.b_path))
+            real.append(Scene(match.pair_id, tuple(picture(image, name) for name, image in zip(names, sources))))
+    return synthetic, real
+
+
+def natural_planes(shards: ShardPairs, originals: Originals) -> list[np.ndarray]:
+    """Luma of the first photographs of the shards."""
+    return [luma(originals(shards.row(index))) for index in range(min(len(shards), SAMPLES))]
+
+
+def signal_parts(plgn: Plgn, task: str, pairs: Sequence[Pair], natural: Sequence[np.ndarray]) -> Iterator[SignalPart]:
+    """Fig. 6 of every modality that the modulators were trained for; unseen real images first."""
+    ordered = [pair for split in ("test", "val", "train") for pair in pairs if pair.split == split]
+    for modality in all_modalities(task):
+        if modality not in plgn.modulators:
+            continue
+        paths = [
+            path
+            for pair in ordered
+            for name, path in zip(modalities(task, pair.subtask), (pair.a_path, pair.b_path), strict=True)
+            if name == modality
+        ]
+        real = [luma(read_image(path)[0]) for path in paths[: len(natural)]]
+        yield signal_part(measure(plgn, modality, natural, real), f"{task}-{modality}")
+
+
+def signal_part(measured: ModalitySignals, name: str) -> SignalPart:
+    """What the page says about the signals of one modality."""
+    low, high = measured.curves
+    stop = low.start + len(low.signals[0])
+    return SignalPart(
+        modality=measured.modality,
+        pictures=tuple(picture(image, kind) for kind, image in zip(KINDS, measured.images, strict=True)),
+        svg=signals_figure(measured, name),
+        distances=list(zip(measured.subbands, *measured.distance.tolist(), strict=True)),
+        images=measured.strength.shape[1],
+        window=f"Channel {CHANNEL} of {low.subband} and {high.subband}, samples {low.start} to {stop} of {low.length}",
+    )
+
+
+def realism_part(
+    context: Context, task: str, pairs: Sequence[Pair], shards: ShardPairs, originals: Originals
+) -> TaskRealism:
+    """How near the synthetic images are to real ones, and the photographs that they were made of."""
+    params = context.params
+    return task_realism(
+        task,
+        pairs,
+        shards,
+        originals,
+        images=params.report.realism.images,
+        side=params.report.realism.side,
+        seed=params.seed,
+        target=SIMULATED if any(map(is_simulated, pairs)) else "real",
+    )
+
+
+def facts(context: Context, parts: Sequence[TaskPart], photos: Path) -> list[tuple[str, str]]:
+    """What the page was made from; nothing that changes while commit, parameters and data stay."""
+    listed = ", ".join(f"{part.task} {part.manifest[:12]}" for part in parts)
+    return [
+        ("commit", tracking.commit()),
+        ("parameters", f"{tracking.params_hash()} (sha256 of params.yaml), seed {context.params.seed}"),
+        ("photographs", sha256_file(photos)[:12]),
+        ("pairs", listed),
+    ]
+
+
+def origins(context: Context, photos: Iterable[Photo]) -> list[tuple[str, str, str, int]]:
+    """(set, source, licence, count) of all images, most frequent first within a set."""
+    found = Counter(("photographs", photo.source, photo.licence) for photo in photos)
+    for task in TASKS:
+        pairs = read_pairs(context.folder("ingest", task) / "pairs.parquet")
+        found.update((f"{task} pairs", pair.source, pair.licence) for pair in pairs)
+    return [(*key, count) for key, count in found.items()]
+
+
+if __name__ == "__main__":
+    sys.exit(main("report", run, sections=("report",), tasks=()))

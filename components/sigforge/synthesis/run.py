@@ -1,0 +1,90 @@
+"""Photographs into shards of synthetic pairs: which are there already, and the others made, by whoever works."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from sigforge.core.parallel import give_back_memory, run_units
+from sigforge.core.storage import Place, remove_leftovers
+from sigforge.shards.layout import ShardPath, shards_in
+from sigforge.shards.pairs import read_samples
+from sigforge.shards.verify import SHARD_NAME
+from sigforge.shards.writer import finished, write_shard
+from sigforge.synthesis.plan import SPLIT, Plan, Shard, shard_path
+from sigforge.synthesis.samples import Recipe, samples
+
+Report = dict[str, object]
+
+
+def make_shards(
+    shards: Plan,
+    *,
+    recipe: Recipe,
+    folder: Place,
+    key: dict[str, object],
+    workers: int = 1,
+    retry_failed: bool = False,
+    cluster: str | None = None,
+    on_found: Callable[[Report], None] = lambda report: None,
+    on_shard: Callable[[Report], None] = lambda report: None,
+) -> list[Report]:
+    """Make the shards that are not there yet, over processes or a cluster; the bytes are the same.
+
+    Args:
+        shards: the whole plan.
+        recipe: what the bytes depend on.
+        folder: where shards go; what a killed run left half-written there is removed.
+        key: recorded in every done-marker; shards with another key are made again, as are those that the plan has since
+            given more samples.
+        workers: processes, on a CPU; a GPU wants one.
+        retry_failed: also make the failed samples of finished shards again; good ones are copied, checked.
+        cluster: see :func:`sigforge.core.parallel.run_units`.
+        on_found: called with the done-marker of every shard that is kept as it is, before any is made.
+        on_shard: called with that of every shard that was made.
+
+    Returns:
+        The done-markers, in the order of the plan.
+    """
+    remove_leftovers(folder)
+    names = [shard_path(index, folder=folder, task=recipe.task).tar.name for index in range(len(shards))]
+    done = dict(zip(names, done_markers(shards, recipe.task, folder, key), strict=True))
+    pending = []
+    for index, report in enumerate(done.values()):
+        if _is_pending(report, retry_failed):
+            pending.append(index)
+        else:
+            on_found(report)
+    work = partial(make_shard, recipe=recipe, folder=folder, key=key)
+    units = (shards[index] for index in pending)
+    for report in run_units(work, units, workers=1 if recipe.device == "cuda" else workers, cluster=cluster):
+        done[report["shard"]] = report
+        on_shard(report)
+    return list(done.values())
+
+
+def make_shard(shard: Shard, *, recipe: Recipe, folder: Place, key: dict[str, object]) -> Report:
+    """Synthesise and write one shard; any worker can, with the same bytes. Returns its done-marker.
+
+    Where it lies finished already, with ``key``, its good samples are kept and the others made.
+    """
+    path = shard_path(shard, folder=folder, task=recipe.task)
+    kept = read_samples(path) if finished(path, key) else iter(())
+    report = write_shard(path, samples(shard, recipe, kept), key)
+    give_back_memory()
+    return report
+
+
+def beyond(shards: Plan, *, folder: Place, task: str) -> list[ShardPath]:
+    """Finished shards of the task that the plan no longer has: it was made for more photographs or crops once."""
+    paths = [(path, SHARD_NAME.fullmatch(path.tar.stem)) for path in shards_in(folder)]
+    return [path for path, name in paths if name and name[1] == f"{task}-{SPLIT}" and int(name[2]) >= len(shards)]
+
+
+def done_markers(shards: Plan, task: str, folder: Place, key: dict[str, object]) -> Iterator[Report | None]:
+    """The done-marker of every planned shard, None where there is none for as many samples."""
+    for index, size in enumerate(shards.sizes()):
+        report = finished(shard_path(index, folder=folder, task=task), key)
+        yield report if report and report["samples"] + report["failures"] == size else None
+
+
+def _is_pending(report: Report | None, retry_failed: bool) -> bool:
+    return report is None or (retry_failed and report["failures"] > 0)

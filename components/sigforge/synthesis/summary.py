@@ -1,0 +1,69 @@
+"""What a run of the factory says: progress while it works, a table at its end."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from sigforge.core.progress import clock, progress
+from sigforge.synthesis.plan import Plan
+from sigforge.synthesis.run import Report, make_shards
+
+
+def run_plan(label: str, shards: Plan, **options: object) -> tuple[list[Report], str]:
+    """:func:`sigforge.synthesis.run.make_shards` with progress on stderr; its done-markers and a summary table."""
+    made: list[Report] = []
+    failures = 0
+    started = time.monotonic()
+    with progress(label, shards.samples) as bar:
+
+        def found(report: Report) -> None:
+            nonlocal failures
+            failures += report["failures"]
+            bar.find(report["samples"] + report["failures"])
+
+        def finished(report: Report) -> None:
+            nonlocal failures
+            made.append(report)
+            failures += report["failures"]
+            bar.advance(report["samples"] + report["failures"], note=f"{failures} failed")
+
+        reports = make_shards(shards, **options, on_found=found, on_shard=finished)
+    return reports, summary(reports, made, time.monotonic() - started)
+
+
+def summary(reports: Sequence[Report], made: Sequence[Report], seconds: float) -> str:
+    """Samples, failures by reason, bytes and rate.
+
+    Args:
+        reports: the done-markers of all shards.
+        made: those of this run; the others were found finished.
+        seconds: that this run took.
+
+    Example:
+        >>> shard = {"samples": 8, "failures": 2, "reasons": {"empty": 2}, "bytes": 1_500_000}
+        >>> print(summary([shard, shard], [shard], 4.0))
+        shards    2 (1 made now)
+        samples   16
+        failures  4
+          empty   4
+        bytes     3.0 MB (188 kB a sample)
+        rate      2.0 samples/s over 0:04
+    """
+    samples, failures, size = (sum(report[name] for report in reports) for name in ("samples", "failures", "bytes"))
+    new = sum(report["samples"] for report in made)
+    reasons = reasons_of(reports)
+    rows = [
+        ("shards", f"{len(reports)} ({len(made)} made now)"),
+        ("samples", f"{samples}"),
+        ("failures", f"{failures}"),
+        *((f"  {reason}", f"{count}") for reason, count in reasons.items()),
+        ("bytes", f"{size / 1e6:,.1f} MB" + (f" ({size / 1e3 / samples:.0f} kB a sample)" if samples else "")),
+        ("rate", f"{new / seconds:.1f} samples/s over {clock(seconds)}" if new else "no new samples"),
+    ]
+    width = max(len(name) for name, _ in rows) + 2
+    return "\n".join(f"{name:<{width}}{value}" for name, value in rows)
+
+
+def reasons_of(reports: Sequence[Report]) -> dict[str, int]:
+    """Failures of all shards by reason, in alphabetical order."""
+    return dict(sorted(sum((Counter(report["reasons"]) for report in reports), Counter()).items()))

@@ -1,0 +1,29 @@
+"""What a training run logged, as a file beside its model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sigforge.core.files import atomic_path
+from sigforge.training.loop import Row
+
+SCHEMA = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.float64())])
+
+
+def write_history(history: list[Row], path: Path) -> None:
+    """Rows (step, name, value) as Parquet; written last, so it marks a finished training."""
+    columns = {name: [getattr(row, name) for row in history] for name in SCHEMA.names}
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(columns, schema=SCHEMA), temporary)
+
+
+def read_history(path: Path) -> list[Row]:
+    """The rows that :func:`write_history` wrote."""
+    return [Row(**row) for row in pq.read_table(path).to_pylist()]
+
+
+def validation(history: Sequence[Row]) -> list[tuple[str, float]]:
+    """(name, value) of what was measured after training."""
+    return [(row.name.removeprefix("val_"), row.value) for row in history if row.name.startswith("val_")]

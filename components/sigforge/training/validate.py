@@ -1,0 +1,103 @@
+"""What trained networks are worth on images they have not seen."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sigforge.methods.tiling import pad_to
+
+if TYPE_CHECKING:  # pretraining does not change with what is built on SigFormer
+    from sigforge.methods.sigfusion.fusion import FusionNet
+    from sigforge.methods.sigfusion.plgn import Plgn
+    from sigforge.methods.sigfusion.sigformer import SigFormer, Subbands
+
+Losses = Callable[[tuple[Tensor, None]], dict[str, Tensor]]
+
+SIDE = 256
+
+
+def centre(plane: np.ndarray, multiple: int, minimum: int, *, side: int = SIDE) -> Tensor:
+    """(1, 1, h, w): the middle of a plane (H, W) in [0, 1], at most ``side`` square, a multiple of ``multiple``."""
+    height, width = (min(size, side) for size in plane.shape)
+    top, left = (plane.shape[0] - height) // 2, (plane.shape[1] - width) // 2
+    image = torch.from_numpy(np.ascontiguousarray(plane[top : top + height, left : left + width], dtype=np.float32))
+    sides = [max(minimum, size // multiple * multiple) for size in (height, width)]
+    return pad_to(image[: sides[0], : sides[1]], *sides)[None, None]
+
+
+@torch.inference_mode()
+def reconstruction(model: "SigFormer", planes: Iterable[np.ndarray]) -> dict[str, float]:
+    """Mean PSNR of reconstruction in dB: whole, without any high subband, without the low one; and the boundaries.
+
+    What is lost without a subband tells whether it carries anything, so whether modulating it can matter.
+    """
+    model.eval()
+    config, device = model.config, next(model.parameters()).device
+    rows: list[dict[str, float]] = []
+    for plane in planes:
+        image = centre(plane, config.multiple, config.minimum_side).to(device)
+        parts = model.decompose(image)
+        variants = {
+            "psnr": parts,
+            "psnr_without_high": replace(parts, high=tuple(torch.zeros_like(high) for high in parts.high)),
+            "psnr_without_low": replace(parts, low=torch.zeros_like(parts.low)),
+        }
+        row = {name: psnr(model.reconstruct(variant).clamp(0, 1), image) for name, variant in variants.items()}
+        rows.append(row | _boundaries(parts))
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+@torch.inference_mode()
+def modulation(plgn: "Plgn", samples: Iterable[tuple[str, np.ndarray, np.ndarray]]) -> dict[str, float]:
+    """Both terms of Eq. (7) on (channel, fused plane, real plane) samples, beside the unmodulated reconstruction's.
+
+    Returns:
+        means named ``<channel>_signal``, ``<channel>_signal_identity``, ``<channel>_pixel`` and
+        ``<channel>_pixel_identity``, and their number, ``<channel>_samples``.
+    """
+    plgn.eval()
+    config, device = plgn.sigformer.config, next(plgn.parameters()).device
+    values: dict[str, list[float]] = {}
+    for channel, fused, target in samples:
+        planes = [centre(plane, config.multiple, config.minimum_side).to(device) for plane in (fused, target)]
+        loss = plgn.loss(*planes, channel)
+        for name, value in (
+            ("signal", loss.signal),
+            ("signal_identity", loss.identity_signal),
+            ("pixel", loss.pixel),
+            ("pixel_identity", loss.identity_pixel),
+        ):
+            values.setdefault(f"{channel}_{name}", []).append(float(value))
+    signals = [name for name in values if name.endswith("_signal")]
+    counts = {f"{name.removesuffix('_signal')}_samples": len(values[name]) for name in signals}
+    return {name: float(np.mean(entries)) for name, entries in values.items()} | counts
+
+
+@torch.inference_mode()
+def fusion_loss(net: "FusionNet", losses: Losses, pairs: Iterable[np.ndarray]) -> dict[str, float]:
+    """Mean of the training loss and its terms over (2, H, W) pairs, on their middle; empty without pairs."""
+    net.eval()
+    config, rows = net.sigformer.config, []
+    for planes in pairs:
+        middle = torch.stack([centre(plane, config.multiple, config.minimum_side) for plane in planes])
+        rows.append({name: float(value) for name, value in losses((middle, None)).items()})
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
+
+
+def psnr(image: Tensor, reference: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB for values in [0, 1]; 100 dB stands for no visible error at all."""
+    error = float(((image - reference) ** 2).mean())
+    return min(100.0, -10 * np.log10(max(error, 1e-10)))
+
+
+def _boundaries(parts: "Subbands") -> dict[str, float]:
+    """Boundaries as fractions of pi, per submodule and cut."""
+    return {
+        f"boundary{level}_{cut + 1}": float(values[0, cut]) / np.pi
+        for level, values in enumerate(parts.boundaries, start=1)
+        for cut in range(values.shape[-1])
+    }

@@ -1,0 +1,1 @@
+"""The services behind the flows: the process that runs them, and the pages."""

@@ -1,0 +1,113 @@
+import csv
+import dataclasses
+import io
+import math
+import re
+
+import pytest
+
+from sigforge.evaluation import tables
+from sigforge.evaluation.tables import build_tables, comma_separated, latex, markdown
+from sigforge.metrics import get_metric
+
+METRICS = ("q_g", "sd")
+
+
+def values(means: dict[str, tuple[float, float]], subtasks=("", "")) -> list[dict]:
+    """Two pairs per method, half a unit of the metric's last printed place apart from the mean."""
+    return [
+        {"pair_id": f"p{k}", "subtask": subtask, "method": method, "metric": metric, "value": mean + spread}
+        for method, pair in means.items()
+        for metric, mean in zip(METRICS, pair, strict=True)
+        for k, (subtask, spread) in enumerate(zip(subtasks, (-0.25, 0.25), strict=True))
+    ]
+
+
+MEANS = {"mean": (0.3, 20.0), "sigfusion": (0.5, 40.0), "gff": (0.7, 30.0)}
+
+
+def table(means=MEANS):
+    return build_tables("vif", values(means), METRICS, ours="sigfusion")[0]
+
+
+def marks(text: str, bold: str, underlined: str) -> dict[tuple[str, int], int]:
+    """(method, column) to rank, read back from the lines of a printed table."""
+    found = {}
+    for line in text.splitlines():
+        method, *cells = (cell.strip(" \\") for cell in re.split(r"[|&]", line.strip("| ")))
+        for column, cell in enumerate(cells):
+            if re.search(f"{bold}|{underlined}", cell):
+                found[method, column] = 1 if re.search(bold, cell) else 2
+    return found
+
+
+def test_our_method_is_last_and_ranks_follow_the_direction():
+    result = table()
+    assert [row.method for row in result.rows] == ["gff", "mean", "sigfusion"]
+    assert [[cell.rank for cell in row.cells] for row in result.rows] == [[1, 2], [0, 0], [2, 1]]
+    assert [row.ours for row in result.rows] == [False, False, True]
+    assert result.pairs == 2
+
+
+def test_lower_is_better_turns_the_ranks_around(monkeypatch):
+    monkeypatch.setattr(
+        tables, "get_metric", lambda name: dataclasses.replace(get_metric(name), higher_is_better=False)
+    )
+    result = table()
+    assert [[cell.rank for cell in row.cells] for row in result.rows] == [[0, 2], [1, 1], [2, 0]]
+    assert "Q_G ↓" in markdown([result], simulated=False)
+    assert r"$Q_G$~$\downarrow$" in latex([result], simulated=False)
+
+
+def test_means_that_print_alike_share_a_place():
+    result = table({"a": (0.50001, 1.0), "b": (0.49999, 2.0), "sigfusion": (0.4, 3.0)})
+    assert [row.cells[0].rank for row in result.rows] == [1, 1, 2]
+
+
+def test_an_undefined_value_is_shown_and_never_ranked():
+    result = table({"a": (math.nan, 1.0), "b": (0.3, 2.0), "sigfusion": (0.2, 3.0)})
+    assert [(row.cells[0].text, row.cells[0].rank) for row in result.rows] == [("n/a", 0), ("0.300", 1), ("0.200", 2)]
+
+
+def test_formats_agree_in_values_and_marks():
+    result = table()
+    rows = list(csv.DictReader(io.StringIO(comma_separated([result], simulated=True))))
+    ranks = {
+        ("SigFusion" if row["method"] == "sigfusion" else row["method"], METRICS.index(row["metric"])): int(row["rank"])
+        for row in rows
+        if row["rank"]
+    }
+    printed_markdown, printed_latex = markdown([result], simulated=True), latex([result], simulated=True)
+    assert ranks == {("gff", 0): 1, ("SigFusion", 0): 2, ("SigFusion", 1): 1, ("gff", 1): 2}
+    assert marks(printed_markdown.split("---:")[-1], r"\*\*", "<ins>") == ranks
+    assert marks(printed_latex.split("midrule")[-1], "textbf", "underline") == ranks
+    for row in rows:
+        text = f"{float(row['mean']):.{3 if row['metric'] == 'q_g' else 2}f}"
+        assert text in printed_markdown and text in printed_latex
+        assert float(row["deviation"]) == pytest.approx(0.25)
+        assert (row["pairs"], row["data"]) == ("2", "simulated demo data")
+
+
+def test_every_format_says_simulated_only_when_it_is():
+    for write in (markdown, latex, comma_separated):
+        assert "simulated demo data" in write([table()], simulated=True)
+        assert "simulated" not in write([table()], simulated=False)
+
+
+def test_arrows_and_symbols_come_from_the_registry():
+    heads = markdown([table()], simulated=False).splitlines()[2]
+    assert heads == "| method | Q_G ↑ | SD ↑ |"
+    assert r"$Q_G$~$\uparrow$ & SD~$\uparrow$" in latex([table()], simulated=False)
+
+
+def test_latex_escapes_underscores_of_method_names():
+    result = table({"my_method": (0.1, 1.0), "sigfusion": (0.2, 2.0)})
+    assert r"my\_method" in latex([result], simulated=False)
+
+
+def test_several_subtasks_give_one_table_each_after_the_whole():
+    split = build_tables("mif", values(MEANS, ("mri-ct", "mri-pet")), METRICS, ours="sigfusion")
+    assert [(part.subtask, part.pairs) for part in split] == [("", 2), ("mri-ct", 1), ("mri-pet", 1)]
+    gff = [part.rows[0].cells[0].mean for part in split]
+    assert gff == pytest.approx([0.7, 0.45, 0.95])
+    assert "mif, mri-pet: means over 1 test pair\n" in markdown(split, simulated=False).replace("**", "")
