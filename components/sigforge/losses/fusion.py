@@ -43,7 +43,22 @@ def weighted(terms: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
 
 
 def intensity_target(a: Tensor, b: Tensor, target: str) -> Tensor:
-    """The image that the intensity term pulls towards; see :func:`fusion_terms`."""
+    """The image that the intensity term of Eqs. (2)-(3) pulls the fused one towards.
+
+    Args:
+        a: first source, (B, 1, H, W) in [0, 1].
+        b: second source, likewise.
+        target: ``max`` is the brighter source in every pixel, as in the paper. ``well_exposed`` blends both, each
+            weighted by exp(-(x - 0.5)^2 / 0.08), the exposure weight of Mertens, Kautz & Van Reeth (2007).
+
+    Returns:
+        (B, 1, H, W) in [0, 1].
+
+    Example:
+        >>> dark, bright = torch.full((1, 1, 1, 1), 0.1), torch.full((1, 1, 1, 1), 1.0)
+        >>> [round(float(intensity_target(dark, bright, target)), 2) for target in ("max", "well_exposed")]
+        [1.0, 0.32]
+    """
     if target == "max":
         return torch.maximum(a, b)
     weight_a, weight_b = (torch.exp(-((x - 0.5) ** 2) / (2 * 0.2**2)) for x in (a, b))

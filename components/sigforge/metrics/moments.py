@@ -56,7 +56,18 @@ def contrast_structure(moments: Moments, c2: float = C2) -> Tensor:
 
 
 def ssim_map(moments: Moments, c1: float = C1, c2: float = C2) -> Tensor:
-    """Structural similarity of the fused image to each source in every window, (n, B, h, w)."""
+    """Structural similarity of the fused image to each source in every window, (n, B, h, w).
+
+    Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE TIP 2004, Eq. (13).
+
+    Args:
+        moments: of n sources and the fused image, see :func:`local_moments`.
+        c1: stabiliser of the luminance term, in squared units of the planes; the default is for grey levels 0..255.
+        c2: stabiliser of contrast and structure, likewise.
+
+    Returns:
+        values in [-1, 1]; 1 where source and fused image agree in the window.
+    """
     source, fused = moments.mean[:-1], moments.mean[-1]
     luminance = (2 * source * fused + c1) / (source.square() + fused.square() + c1)
     return luminance * contrast_structure(moments, c2)

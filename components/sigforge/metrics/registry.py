@@ -101,7 +101,24 @@ def metric(
     target: float | None = None,
     variant_of: str | None = None,
 ) -> Callable[[MetricFunction], MetricFunction]:
-    """Register the decorated function under its own name; the arguments are those of :class:`Metric`.
+    """Register the decorated function under its own name, with what a reader of its numbers has to know.
+
+    Args:
+        symbol: what papers print, e.g. ``Q_G``.
+        range: smallest and largest possible value; infinite where there is no bound.
+        convention: one line: which variant this is, and who uses it.
+        paper: where the metric was proposed.
+        equation: the definition in one line of LaTeX.
+        higher_is_better: direction of quality; with a ``target``, false.
+        needs_reference: compares with a ground-truth fused image, not with the sources.
+        colour: which planes the metric reads.
+        sources: ``pair`` where the definition is for exactly two sources, ``many`` where any number will do.
+        symmetric: the order of the sources does not matter.
+        target: the best value, where it is neither the largest nor the smallest; the distance from it counts.
+        variant_of: the metric that this one is another convention of. A rank over several metrics counts one of them.
+
+    Returns:
+        the decorator, which gives the function back as it is.
 
     Raises:
         ValueError: the name is taken.

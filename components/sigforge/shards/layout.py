@@ -41,7 +41,19 @@ class ShardPath:
 
     @classmethod
     def of(cls, folder: Place, task: str, split: str, index: int) -> "ShardPath":
-        """Shard ``index`` of a task and split in ``folder``."""
+        """Shard ``index`` of a task and split in ``folder``.
+
+        Args:
+            folder: local, or in a bucket.
+            task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+            split: ``train`` for everything that synthesis makes.
+            index: counted from 0; six digits in the name.
+
+        Example:
+            >>> from pathlib import Path
+            >>> ShardPath.of(Path("shards"), "vif", "train", 7).tar.name
+            'vif-train-000007.tar'
+        """
         return cls(folder / f"{task}-{split}-{index:06d}.tar")
 
     @property

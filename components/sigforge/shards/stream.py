@@ -102,7 +102,19 @@ class ShardDataset(IterableDataset):
         return sum(shard.samples for shard in self._shards_of(worker, workers))
 
     def part(self, worker: int, workers: int, *, skip: int = 0) -> Iterator[Pair]:
-        """The pairs of one of this rank's workers, without the first ``skip``, which are not read either."""
+        """The pairs of one of this rank's workers.
+
+        Args:
+            worker: number of the worker, counted from 0.
+            workers: how many this rank has; the order depends on it.
+            skip: leave out so many pairs at the start of the order. They are not decoded.
+
+        Yields:
+            pairs in the order that seed, epoch, rank, world and workers fix.
+
+        Raises:
+            UserError: a shard that is cut or altered.
+        """
         rng = rng_of(self.seed, "pairs", self.epoch, self.rank, self.world, worker, workers)
         order = buffered_order(self.count(worker, workers), self.buffer, rng)
         stream = _stream(self._shards_of(worker, workers), skipped=set(islice(order, skip)))
@@ -132,7 +144,16 @@ class ShardDataset(IterableDataset):
 
 
 def buffered_order(count: int, size: int, rng: np.random.Generator) -> Iterator[int]:
-    """The numbers 0..count-1 in the order in which a shuffle buffer of ``size`` gives them out.
+    """The numbers 0..count-1 in the order in which a shuffle buffer gives them out.
+
+    Args:
+        count: how many numbers go in, in increasing order.
+        size: how many the buffer holds; with 0 nothing is shuffled. A number n comes
+            out at place n - size at the earliest.
+        rng: what draws from the buffer.
+
+    Yields:
+        every number once.
 
     Example:
         >>> list(buffered_order(4, 0, np.random.default_rng(0)))

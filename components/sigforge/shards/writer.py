@@ -54,6 +54,11 @@ class Failure:
 def write_shard(path: ShardPath, samples: Iterable[Sample | Failure], key: dict[str, object]) -> dict[str, object]:
     """Write tar, Parquet and, last, the done-marker with ``key`` inside.
 
+    Args:
+        path: where the three files go; what lies there is replaced.
+        samples: in key order; a failure gets a row with its reason and no member of the tar. Read once.
+        key: what the bytes depend on, as JSON; a later run keeps the shard if it has the same key.
+
     Returns:
         the done-marker: counts, failures by reason, bytes, sha256 of tar and Parquet, seconds, key.
 

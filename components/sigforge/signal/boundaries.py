@@ -50,9 +50,14 @@ def line_boundaries(magnitude: Tensor, bands: int, *, lowest: float = math.pi / 
     The spectrum is averaged over one line frequency 2 pi / sqrt(L), divided by its fitted power law (the trend
     removal of Gilles's toolbox), and its largest maxima above ``lowest`` radians give midpoints as usual.
 
+    Args:
+        magnitude: (..., L+1) magnitudes at pi k / L, not negative.
+        bands: number of bands, at least 2.
+        lowest: maxima at or below this frequency, in radians, do not count.
+
     Returns:
-        (..., bands-1) boundaries in radians; the fixed pi/8, pi/2 (three bands) or an even division where too few
-        maxima exist.
+        (..., bands-1) boundaries in radians, float64; the fixed pi/8, pi/2 (three bands) or an even division where too
+        few maxima exist or the spectrum is all but silent.
     """
     length = magnitude.shape[-1] - 1
     line = max(1, round(2 * math.sqrt(length)))
@@ -74,10 +79,20 @@ def fixed_boundaries(bands: int, *, like: Tensor) -> Tensor:
 
 
 def largest_maxima(magnitude: Tensor, count: int, *, separation: int = 1) -> tuple[Tensor, Tensor]:
-    """The ``count`` largest local maxima at least ``separation`` samples apart, in increasing order of frequency.
+    """The largest local maxima of spectra, in increasing order of frequency.
+
+    Args:
+        magnitude: (..., L+1) magnitudes at pi k / L; both ends cannot be maxima.
+        count: how many maxima are wanted.
+        separation: two of them are at least so many samples of the grid apart; the larger one stays.
 
     Returns:
         frequencies (..., count) in radians with missing ones at pi, and how many were found (...).
+
+    Example:
+        >>> frequencies, found = largest_maxima(torch.tensor([0.0, 3.0, 1.0, 2.0, 0.0]), 2)
+        >>> [round(value / math.pi, 2) for value in frequencies.tolist()], int(found)
+        ([0.25, 0.75], 2)
     """
     left, centre, right = magnitude[..., :-2], magnitude[..., 1:-1], magnitude[..., 2:]
     heights = torch.where((centre > left) & (centre >= right), centre, -math.inf)

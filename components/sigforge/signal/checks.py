@@ -35,7 +35,16 @@ def check_finite(sums: Tensor, signal: Tensor) -> None:
 
 
 def check_boundaries(boundaries: Tensor, bands: int, *, values: bool = True) -> None:
-    """Refuse boundaries that do not cut (0, pi) into ``bands``; raises ValueError."""
+    """Refuse boundaries that do not cut (0, pi) into ``bands``.
+
+    Args:
+        boundaries: (..., bands-1) in radians.
+        bands: number of bands they are to make.
+        values: whether the numbers themselves are checked, too; that waits for the device.
+
+    Raises:
+        ValueError: not a floating-point tensor, another number of boundaries, or not strictly increasing in (0, pi).
+    """
     if not isinstance(boundaries, Tensor) or not boundaries.is_floating_point() or boundaries.dim() == 0:
         raise ValueError("boundaries must be a floating-point torch.Tensor (..., bands-1) in radians")
     count = boundaries.shape[-1]

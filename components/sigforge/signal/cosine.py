@@ -47,7 +47,20 @@ def magnitude(folded: Tensor, length: int) -> Tensor:
 
 
 def folded_bins(length: int, *, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Bins k and L-k as (L//2+1, 2): where folded filters are sampled, in units of pi / L."""
+    """Where folded filters are sampled: bins k and L-k, in units of pi / L.
+
+    Args:
+        length: L, samples of the signal.
+        dtype: of the result.
+        device: of the result.
+
+    Returns:
+        (L//2+1, 2), in the order of the module's text.
+
+    Example:
+        >>> folded_bins(4, dtype=torch.float32, device=torch.device("cpu")).tolist()
+        [[0.0, 4.0], [1.0, 3.0], [2.0, 2.0]]
+    """
     k = torch.arange(length // 2 + 1, dtype=dtype, device=device)
     return torch.stack([k, length - k], dim=-1)
 

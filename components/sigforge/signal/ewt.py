@@ -136,7 +136,16 @@ def iewt(parts: Ewt, *, check: bool = True) -> Tensor:
 
 
 def mean_magnitude(signal: Tensor, dim: int | tuple[int, ...], *, keepdim: bool = False) -> Tensor:
-    """Mean over ``dim`` of the magnitude spectra of mean-free signals (..., L): what one shared bank is cut from."""
+    """Mean of the magnitude spectra of mean-free signals: what one shared bank is cut from.
+
+    Args:
+        signal: (..., L) real; no gradient flows through the result.
+        dim: batch dimensions of ``signal`` to take the mean over.
+        keepdim: keep them with length 1.
+
+    Returns:
+        (..., L+1) magnitudes at pi k / L, k = 0..L.
+    """
     return _pool(magnitude(fold(signal.detach()), signal.shape[-1]), dim, keepdim)
 
 

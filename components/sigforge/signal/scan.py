@@ -26,7 +26,21 @@ def flatten(maps: Tensor, order: Scan = "alternate") -> Tensor:
 
 
 def unflatten(signals: Tensor, size: tuple[int, int], order: Scan = "alternate") -> Tensor:
-    """Inverse of :func:`flatten`: (..., C, H*W) signals to (..., C, H, W) maps of ``size`` (H, W)."""
+    """Inverse of :func:`flatten`: signals back to maps.
+
+    Args:
+        signals: (..., C, H*W).
+        size: (H, W).
+        order: what :func:`flatten` was told.
+
+    Returns:
+        (..., C, H, W).
+
+    Example:
+        >>> maps = torch.rand(2, 3, 4, 5)
+        >>> bool((unflatten(flatten(maps), (4, 5)) == maps).all())
+        True
+    """
     rows = signals.unflatten(-1, size)
     if order == "rows":
         return rows

@@ -78,7 +78,18 @@ def crop_of(height: int, width: int, size: int, number: int = 0, names: tuple[ob
 
 
 def crop_of_photo(image: np.ndarray, sha256: str, size: int, number: int, *, seed: int) -> Crop:
-    """:func:`crop_of` as synthesis names photographs: by the seed and the hash of their file."""
+    """The crop of a photograph as synthesis names it: by the seed and the hash of its file, see :func:`crop_of`.
+
+    Args:
+        image: (H, W) or (H, W, 3).
+        sha256: hex digest of its file.
+        size: side of the image that is made of it, pixels.
+        number: which crop, counted from 0.
+        seed: of the run.
+
+    Raises:
+        UserError: the photograph is smaller than ``size``, or has no room for so many crops.
+    """
     return crop_of(*image.shape[:2], size, number, (seed, sha256))
 
 

@@ -48,6 +48,14 @@ class Estimate:
 def estimate(shards: Plan, *, recipe: Recipe, workers: int = 1) -> Estimate:
     """Measure samples from the middle of the plan, written to a temporary folder that is removed.
 
+    Args:
+        shards: the whole plan.
+        recipe: what is made, and on which device.
+        workers: processes that the run would have; a GPU always has one.
+
+    Returns:
+        what the whole plan would take, as if all of it were like the samples measured.
+
     Raises:
         UserError: none of the photographs tried gives a pair.
     """

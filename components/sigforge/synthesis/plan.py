@@ -113,7 +113,13 @@ def plan(
 
 
 def shard_path(shard: Shard | int, *, folder: Path, task: str) -> ShardPath:
-    """Where a planned shard of a task lies, by itself or its index."""
+    """Where a planned shard of a task lies.
+
+    Args:
+        shard: the shard, or its index alone.
+        folder: of all shards of the run.
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+    """
     return ShardPath.of(folder, task, SPLIT, shard.index if isinstance(shard, Shard) else shard)
 
 

@@ -62,9 +62,21 @@ def make_shards(
 
 
 def make_shard(shard: Shard, *, recipe: Recipe, folder: Place, key: dict[str, object]) -> Report:
-    """Synthesise and write one shard; any worker can, with the same bytes. Returns its done-marker.
+    """Synthesise and write one shard; any worker can, with the same bytes.
 
     Where it lies finished already, with ``key``, its good samples are kept and the others made.
+
+    Args:
+        shard: its photographs, and which samples are refused.
+        recipe: what the bytes depend on.
+        folder: where it goes.
+        key: recorded in its done-marker.
+
+    Returns:
+        the done-marker, see :func:`sigforge.shards.writer.write_shard`.
+
+    Raises:
+        UserError: the disk is full, or the folder of photographs has vanished.
     """
     path = shard_path(shard, folder=folder, task=recipe.task)
     kept = read_samples(path) if finished(path, key) else iter(())
@@ -74,13 +86,29 @@ def make_shard(shard: Shard, *, recipe: Recipe, folder: Place, key: dict[str, ob
 
 
 def beyond(shards: Plan, *, folder: Place, task: str) -> list[ShardPath]:
-    """Finished shards of the task that the plan no longer has: it was made for more photographs or crops once."""
+    """Finished shards of the task that the plan no longer has: it was made for more photographs or crops once.
+
+    Args:
+        shards: the plan of today.
+        folder: where shards lie; those of other tasks do not count.
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+    """
     paths = [(path, SHARD_NAME.fullmatch(path.tar.stem)) for path in shards_in(folder)]
     return [path for path, name in paths if name and name[1] == f"{task}-{SPLIT}" and int(name[2]) >= len(shards)]
 
 
 def done_markers(shards: Plan, task: str, folder: Place, key: dict[str, object]) -> Iterator[Report | None]:
-    """The done-marker of every planned shard, None where there is none for as many samples."""
+    """What the done-marker of every planned shard says.
+
+    Args:
+        shards: the plan.
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        folder: where shards lie.
+        key: only markers with this key count.
+
+    Yields:
+        in the order of the plan, the marker; None where there is none, or one for another number of samples.
+    """
     for index, size in enumerate(shards.sizes()):
         report = finished(shard_path(index, folder=folder, task=task), key)
         yield report if report and report["samples"] + report["failures"] == size else None

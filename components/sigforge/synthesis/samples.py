@@ -106,7 +106,21 @@ def sized_for(device: str, batch: int | None = None) -> dict[str, int]:
 
 
 def samples(shard: Shard, recipe: Recipe, kept: Iterator[Sample]) -> Iterator[Sample | Failure]:
-    """In key order: the next one of ``kept``, if its turn has come; else one that is made."""
+    """The samples of one shard, in key order: kept ones as they are, the others made.
+
+    Reading and encoding run in threads beside the network. At most a few batches are in memory.
+
+    Args:
+        shard: what is planned.
+        recipe: how it is made.
+        kept: good samples of an earlier run, in key order.
+
+    Yields:
+        one sample, or one failure with its reason, for every number of the shard.
+
+    Raises:
+        UserError: a photograph has vanished since it was listed.
+    """
     maker = synthesizer_of(recipe)
     blocks = _blocks(_with_kept(shard, kept), len(maker.subtasks) * recipe.batch)
     with ThreadPoolExecutor(recipe.threads, thread_name_prefix="synth") as pool:

@@ -10,7 +10,16 @@ from sigforge.synthesis.run import Report, make_shards
 
 
 def run_plan(label: str, shards: Plan, **options: object) -> tuple[list[Report], str]:
-    """:func:`sigforge.synthesis.run.make_shards` with progress on stderr; its done-markers and a summary table."""
+    """Make the shards of a plan, with progress on stderr.
+
+    Args:
+        label: what the progress line begins with.
+        shards: the plan.
+        **options: those of :func:`sigforge.synthesis.run.make_shards`, without its two callbacks.
+
+    Returns:
+        the done-markers in the order of the plan, and a summary table as text.
+    """
     made: list[Report] = []
     failures = 0
     started = time.monotonic()

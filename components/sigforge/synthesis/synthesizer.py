@@ -86,7 +86,17 @@ class Synthesizer:
         return {name: made[:, index] for index, name in enumerate(names)}
 
     def assemble(self, photo: np.ndarray, ycbcr: np.ndarray, made: dict[str, np.ndarray], index: int) -> SyntheticPair:
-        """The pair of a photograph from what :meth:`modulate` made of it; no network runs, so any thread may do it."""
+        """The pair of a photograph from what :meth:`modulate` made of it; no network runs, so any thread may do it.
+
+        Args:
+            photo: (H, W) or (H, W, 3) in [0, 1]; for ``mfif`` it is the side that is in focus.
+            ycbcr: (H, W, 3) of the same photograph.
+            made: (H, W) planes by channel, unclamped.
+            index: the sample's number; with the seed it fixes the subtask and the focus mask.
+
+        Returns:
+            both images, clipped to [0, 1].
+        """
         subtask = self.subtask(index)
         a, b = (_modality(ycbcr, made, name) for name in modalities(self.task, subtask))
         seed = seed_of(self.seed, "synth", self.task, index)
@@ -136,7 +146,16 @@ def to_ycbcr(photo: np.ndarray) -> np.ndarray:
 
 
 def focus_mask(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """(H, W) in [0, 1]: a random smooth region in focus, about half of the image."""
+    """A random smooth mask: about half of the image in focus, in blobs of about a sixth of its side.
+
+    Args:
+        height: pixels.
+        width: pixels.
+        rng: what draws the blobs.
+
+    Returns:
+        (height, width) in [0, 1], 1 where the photograph is sharp.
+    """
     coarse = rng.standard_normal((MASK_SCALE, MASK_SCALE)).astype(np.float32)
     field = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     field = (field - np.median(field)) / (field.max() - field.min())
