@@ -21,6 +21,7 @@ PLUMBING = frozenset(
         "config",
         "core.errors",
         "core.files",
+        "core.parquet",
         "core.progress",
         "core.provenance",
         "core.storage",

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from sigforge.core.errors import UserError
 from sigforge.core.files import atomic_path
+from sigforge.core.parquet import read_table
 from sigforge.dataset.tables import Pair
 
 CORPUS, FAILURES = "corpus.parquet", "failures.parquet"
@@ -127,7 +128,7 @@ def check_cells(root: Path, methods: Iterable[str], pairs: Sequence[Pair]) -> in
 
 
 def _read(path: Path, record: type) -> list:
-    return [record(**row) for row in pq.read_table(path, partitioning=None).to_pylist()] if path.exists() else []
+    return [record(**row) for row in read_table(path).to_pylist()] if path.exists() else []
 
 
 def _write(path: Path, records: Iterable[object], record: type) -> None:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from sigforge.core.errors import UserError
 from sigforge.core.files import atomic_path
+from sigforge.core.parquet import read_table
 from sigforge.dataset.tasks import SPLITS
 
 _ROWS = 1 << 16  # of a table, held or written at once
@@ -157,14 +158,7 @@ def _read(path: str | Path, record: type, schema: pa.Schema) -> list:
 
 
 def _read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
-    try:
-        with pq.ParquetFile(path) as file:  # by row group: a million photographs at once would take twice their size
-            groups = [file.read_row_group(index) for index in range(file.num_row_groups)]
-            table = pa.concat_tables(groups) if groups else file.schema_arrow.empty_table()
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such table: run the stage that writes it first") from error
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path}: not a readable Parquet table: write it again") from error
+    table = read_table(path)
     found, wanted = ({field.name: str(field.type) for field in s} for s in (table.schema, schema))
     if wrong := sorted({name for name, _ in found.items() ^ wanted.items()}):
         problems = (f"{n} ({wanted.get(n, 'nothing')} expected, {found.get(n, 'nothing')} found)" for n in wrong)

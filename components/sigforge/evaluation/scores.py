@@ -13,6 +13,7 @@ from sigforge.core.colour import luma
 from sigforge.core.files import atomic_path, hash_of, sha256_file
 from sigforge.core.images import read_image
 from sigforge.core.parallel import run_units
+from sigforge.core.parquet import read_table
 from sigforge.core.progress import Progress
 from sigforge.dataset.tables import Pair
 from sigforge.metrics import score
@@ -116,7 +117,7 @@ def _made_from(images: Fused, pairs: Sequence[Pair], metrics: Sequence[str]) -> 
 def _read(path: Path, made_from: str) -> list[Row] | None:
     if not path.exists():
         return None
-    table = pq.read_table(path)
+    table = read_table(path)
     return table.to_pylist() if table.schema.metadata.get(_MADE_FROM) == made_from.encode() else None
 
 

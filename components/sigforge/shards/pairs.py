@@ -1,6 +1,5 @@
 """Reading shards: any sample by its position, straight from the tar, without running anything found in it."""
 
-import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -8,11 +7,11 @@ from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sigforge.core.errors import UserError
 from sigforge.core.files import sha256_bytes
 from sigforge.core.images import decode_bytes
+from sigforge.core.parquet import read_table_bytes
 from sigforge.core.storage import Place
 from sigforge.shards.layout import SAMPLES, ShardPath, shards_in
 from sigforge.shards.writer import OWN_FACTS, Sample
@@ -73,7 +72,7 @@ def rows_from(data: bytes, table: Place) -> Sequence[dict]:
         UserError: they are damaged, or of another version.
     """
     try:
-        rows = pq.read_table(io.BytesIO(data))
+        rows = read_table_bytes(data)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{table}: missing, cut or altered: make this shard again") from error
     if not rows.schema.equals(SAMPLES):

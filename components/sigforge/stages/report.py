@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from sigforge import tracking
 from sigforge.core.colour import luma
 from sigforge.core.errors import UserError
 from sigforge.core.files import sha256_file, write_atomic
 from sigforge.core.images import read_image
+from sigforge.core.parquet import read_table
 from sigforge.dataset.tables import Pair, Photo, read_pairs, read_photos
 from sigforge.dataset.tasks import MODALITIES, TASKS, all_modalities, modalities
 from sigforge.evaluation import gain
@@ -139,7 +139,7 @@ def metric_values(context: Context, task: str) -> list[dict]:
         UserError: there are none, or none of a configured metric.
     """
     path = need(context.folder("evaluate", task) / "metrics.parquet", f"evaluate@{task}")
-    values = pq.read_table(path).to_pylist()
+    values = read_table(path).to_pylist()
     if absent := set(context.params.evaluate.metrics) - {row["metric"] for row in values}:
         raise UserError(f"{path}: has no value of {', '.join(sorted(absent))}; run 'dvc repro evaluate@{task}'")
     return values

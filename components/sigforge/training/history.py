@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sigforge.core.files import atomic_path
+from sigforge.core.parquet import read_table
 from sigforge.training.loop import Row
 
 SCHEMA = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.float64())])
@@ -21,7 +22,7 @@ def write_history(history: list[Row], path: Path) -> None:
 
 def read_history(path: Path) -> list[Row]:
     """The rows that :func:`write_history` wrote."""
-    return [Row(**row) for row in pq.read_table(path).to_pylist()]
+    return [Row(**row) for row in read_table(path).to_pylist()]
 
 
 def validation(history: Sequence[Row]) -> list[tuple[str, float]]:
