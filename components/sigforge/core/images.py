@@ -94,7 +94,18 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def decode_bytes(data: bytes, name: object, *, min_side: int = 1) -> tuple[np.ndarray, ImageInfo]:
-    """Decode the bytes of an image file; ``name`` is used in errors only. See :func:`read_image`.
+    """Decode the bytes of an image file as float32 in [0, 1], ``(H, W)`` or ``(H, W, 3)``.
+
+    Args:
+        data: a whole file: PNG, JPEG, TIFF, BMP or WebP, 8 or 16 bits.
+        name: what errors call it; nothing is read from there.
+        min_side: smallest height and width accepted, in pixels.
+
+    Returns:
+        the pixels, and what the file was like.
+
+    Raises:
+        ImageError: the bytes cannot be used; ``reason`` is one of the words above.
 
     Example:
         >>> pixels, info = decode_bytes(encode_png(np.eye(4)), "eye.png")

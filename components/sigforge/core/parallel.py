@@ -61,7 +61,14 @@ def run_units(
 def map_on(
     pool: Executor, work: Callable[[Unit], Result], units: Iterable[Unit], *, in_flight: int = 0
 ) -> Iterator[Result]:
-    """The same over any ``concurrent.futures`` executor, a Dask client's included."""
+    """Yield ``work(unit)`` for every unit as they finish, over any ``concurrent.futures`` executor or a Dask client's.
+
+    Args:
+        pool: where units run.
+        work: what is done to a unit; an exception in it is raised here, and units that have not begun are cancelled.
+        units: what there is to do, taken as it is needed.
+        in_flight: units handed out and not yet done; ``IN_FLIGHT`` at least.
+    """
     units = iter(units)
     running = {pool.submit(work, unit) for unit in islice(units, max(in_flight, IN_FLIGHT))}
     try:

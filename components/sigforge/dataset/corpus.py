@@ -113,6 +113,11 @@ def check_cells(root: Path, methods: Iterable[str], pairs: Sequence[Pair]) -> in
 
     Raises:
         UserError: naming the first cell that has neither, or both.
+
+    Args:
+        root: folder of the task, one folder in it for every method.
+        methods: names of the methods.
+        pairs: all pairs of the task.
     """
     failed = 0
     for name in methods:

@@ -15,7 +15,17 @@ LumaFusion = Callable[[Tensor, Tensor], Tensor]
 
 
 def fuse_arrays(fuse: LumaFusion, a: np.ndarray, b: np.ndarray, task: str, *, device: str = "cpu") -> np.ndarray:
-    """Fuse two registered images, (H, W) or (H, W, 3) in [0, 1], into one; coloured if a source is.
+    """Fuse two registered images of any size into one; coloured if a source is.
+
+    Args:
+        fuse: two lumas (B, 1, H, W) in [0, 1] to one, such as :meth:`FusionMethod.fuse`.
+        a: (H, W) or (H, W, 3) in [0, 1].
+        b: likewise, of the same height and width.
+        task: fixes where the colour comes from, see :func:`sigforge.core.colour.restore_colour`.
+        device: ``cpu`` or ``cuda``, where ``fuse`` runs.
+
+    Returns:
+        (H, W) or (H, W, 3) in [0, 1], float32.
 
     Raises:
         ValueError: the images differ in size.
@@ -28,8 +38,17 @@ def fuse_batch(
 ) -> list[np.ndarray]:
     """:func:`fuse_arrays` on several pairs of one size, fused together.
 
+    Args:
+        fuse: two lumas (B, 1, H, W) in [0, 1] to one.
+        pairs: images (H, W) or (H, W, 3) in [0, 1], all of one height and width.
+        task: fixes where the colour comes from.
+        device: ``cpu`` or ``cuda``.
+
+    Returns:
+        one image for each pair, in order.
+
     Raises:
-        ValueError: the images differ in size.
+        ValueError: the images of a pair differ in size.
     """
     for a, b in pairs:
         if a.shape[:2] != b.shape[:2]:
@@ -40,7 +59,19 @@ def fuse_batch(
 
 
 def fuse_files(fuse: LumaFusion, a: Path | str, b: Path | str, task: str, *, device: str = "cpu") -> np.ndarray:
-    """:func:`fuse_arrays` on two image files."""
+    """:func:`fuse_arrays` on two image files.
+
+    Args:
+        fuse: two lumas (B, 1, H, W) in [0, 1] to one.
+        a: file of the first image.
+        b: file of the second.
+        task: fixes where the colour comes from.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        ImageError: a file cannot be read.
+        ValueError: the images differ in size.
+    """
     return fuse_arrays(fuse, read_image(a)[0], read_image(b)[0], task, device=device)
 
 

@@ -64,7 +64,16 @@ class Shelf:
     mark: str
 
     def attempt(self, pair: Pair, draw: Draw, inputs: tuple[str, ...] = ()) -> Result:
-        """Make the image of a pair and put it down, or say why not."""
+        """Make the image of a pair and put it down, or say why not.
+
+        Args:
+            pair: whose image is made.
+            draw: a pair to its fused image, (H, W) or (H, W, 3) in [0, 1]; what it raises becomes a recorded failure.
+            inputs: hashes of what the image depends on beside the pair and the method.
+
+        Raises:
+            UserError: the image cannot be written; that would go wrong for all pairs.
+        """
         started = time.perf_counter()
         try:
             image = draw(pair)
@@ -73,7 +82,17 @@ class Shelf:
         return self.put(pair, image, time.perf_counter() - started, inputs)
 
     def put(self, pair: Pair, image: np.ndarray, seconds: float, inputs: tuple[str, ...] = ()) -> Entry:
-        """Write an image; what goes wrong here, goes wrong for all."""
+        """Write an image; what goes wrong here, goes wrong for all.
+
+        Args:
+            pair: whose image it is.
+            image: (H, W) or (H, W, 3) in [0, 1].
+            seconds: that it took to make.
+            inputs: hashes of what the image depends on beside the pair and the method.
+
+        Returns:
+            the row of the corpus.
+        """
         path = image_path(self.folder, pair.pair_id)
         write_image(path, image)
         return Entry(pair.pair_id, sha256_file(path), inputs_hash(pair, inputs), round(seconds, 4), self.mark)
@@ -96,6 +115,11 @@ class Recipe:
 
 def configured(name: str, options: dict[str, object], task: str) -> FusionMethod:
     """The facts of a method as ``fuse.<task>.<name>`` of params.yaml gives it; its options are checked.
+
+    Args:
+        name: of a registered method; with an ``external`` option, any name that is free.
+        options: by name, of the method or of the external source.
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
 
     Raises:
         UserError: no such method, options that do not fit, or a method that is not meant for the task.

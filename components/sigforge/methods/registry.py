@@ -123,7 +123,16 @@ def fusion_method(
 ) -> Callable[[Callable], Callable]:
     """Register the decorated function as a fusion method; it stays callable as it is.
 
-    The arguments are the fields of :class:`FusionMethod` that a method without weights has.
+    Args:
+        name: key in the registry, in ``params.yaml`` and on the command line.
+        tasks: tasks it is meant for.
+        paper: authors, title and venue; empty for folklore.
+        year: of the paper, None for folklore.
+        n_sources: least and greatest number of sources, None for no limit.
+        kind: ``classical`` needs no weights, ``learned`` does, ``external`` is made by something outside the project.
+        equation: the fusion rule in one line.
+        notes: deviations from the paper that a reader of a table should know.
+        symmetric: the order of the sources does not matter.
 
     Raises:
         ValueError: the name is taken, or a task is unknown.

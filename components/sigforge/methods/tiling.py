@@ -20,7 +20,16 @@ def run_padded(network: Network, images: Tensor, *, multiple: int, minimum: int 
 
 
 def pad_to(images: Tensor, height: int, width: int) -> Tensor:
-    """Pad (..., H, W) on the right and bottom by mirroring, as often as needed, so tiny images work too."""
+    """Pad on the right and bottom by mirroring, as often as needed, so tiny images work too.
+
+    Args:
+        images: (..., H, W).
+        height: of the result, at least H.
+        width: of the result, at least W.
+
+    Returns:
+        (..., height, width).
+    """
     rows = _mirror_index(images.shape[-2], height, images.device)
     columns = _mirror_index(images.shape[-1], width, images.device)
     return images.index_select(-2, rows).index_select(-1, columns)

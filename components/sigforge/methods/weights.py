@@ -23,7 +23,14 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def save_weights(path: Path, module: nn.Module, *, kind: str, config: dict) -> None:
-    """Write ``module``'s state with its ``kind`` and ``config`` (JSON-able); same state, same bytes."""
+    """Write a network's state; same state, same bytes.
+
+    Args:
+        path: a ``.safetensors`` file; it is replaced at once or not at all.
+        module: the network, on any device.
+        kind: name of its class of networks, compared when it is loaded.
+        config: its architecture, as JSON.
+    """
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
     # One entry only: safetensors writes several in random order, and the same state must give the same bytes.
     metadata = {METADATA: json.dumps({"config": config, "kind": kind}, sort_keys=True)}
@@ -54,7 +61,13 @@ def read_kind(path: Path) -> str | None:
 
 
 def load_weights(path: Path, module: nn.Module, *, kind: str, config: dict) -> None:
-    """Fill ``module`` from ``path`` after comparing configurations.
+    """Fill a network from a file after comparing configurations.
+
+    Args:
+        path: what :func:`save_weights` wrote.
+        module: the network, built by ``config``; it is filled in place.
+        kind: that the file must name.
+        config: architecture that the file must hold.
 
     Raises:
         UserError: as :func:`read_weights`, or another configuration; the line names the differing keys.

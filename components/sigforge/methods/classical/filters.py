@@ -25,7 +25,13 @@ ROUNDING = 1e-6
 
 
 def correlate(image: Tensor, taps: Sequence[float], dim: int, border: Border = "replicate") -> Tensor:
-    """Correlate one dimension with an odd number of taps.
+    """Correlate one dimension with an odd number of taps; no side gets shorter.
+
+    Args:
+        image: any shape.
+        taps: weights, the middle one at the sample itself.
+        dim: dimension to filter.
+        border: ``replicate`` repeats the edge; ``symmetric`` mirrors, edge included.
 
     Example:
         >>> correlate(torch.tensor([1.0, 2.0, 4.0]), (1.0, -2.0, 1.0), -1)
@@ -43,6 +49,12 @@ def correlate(image: Tensor, taps: Sequence[float], dim: int, border: Border = "
 def mirrored(image: Tensor, before: int, after: int, dim: int) -> Tensor:
     """Continue one dimension with its mirror image, edge included, as often as it takes.
 
+    Args:
+        image: any shape.
+        before: samples added in front.
+        after: samples added behind.
+        dim: dimension to continue.
+
     Example:
         >>> mirrored(torch.tensor([1, 2, 3]), 2, 4, -1)
         tensor([2, 1, 1, 2, 3, 3, 2, 1, 1])
@@ -53,7 +65,13 @@ def mirrored(image: Tensor, before: int, after: int, dim: int) -> Tensor:
 
 
 def separable(image: Tensor, taps: Sequence[float], border: Border = "replicate") -> Tensor:
-    """Correlate rows and columns with the same taps."""
+    """Correlate rows and columns with the same taps.
+
+    Args:
+        image: ``(..., H, W)``.
+        taps: an odd number of weights.
+        border: as for :func:`correlate`.
+    """
     return correlate(correlate(image, taps, -2, border), taps, -1, border)
 
 
@@ -76,7 +94,13 @@ def average(image: Tensor, radius: int) -> Tensor:
 
 
 def gaussian(image: Tensor, radius: int, sigma: float) -> Tensor:
-    """Gaussian blur truncated to ``2 * radius + 1`` taps that sum to one; ``sigma`` in pixels."""
+    """Gaussian blur, truncated to ``2 * radius + 1`` taps that sum to one.
+
+    Args:
+        image: ``(..., H, W)``; edges are repeated.
+        radius: in pixels.
+        sigma: in pixels.
+    """
     weights = [exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
     return separable(image, [weight / sum(weights) for weight in weights])
 

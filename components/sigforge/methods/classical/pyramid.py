@@ -39,7 +39,16 @@ def gaussian_pyramid(image: Tensor, levels: int, *, a: float) -> list[Tensor]:
 
 
 def laplacian_pyramid(image: Tensor, levels: int, *, a: float) -> list[Tensor]:
-    """``levels`` band-pass layers, finest first, then the low-pass rest; arguments as :func:`gaussian_pyramid`."""
+    """Band-pass layers of an image, finest first, then the low-pass rest.
+
+    Args:
+        image: ``(..., H, W)``.
+        levels: how many band-pass layers.
+        a: centre weight of Burt and Adelson's generating kernel.
+
+    Returns:
+        ``levels + 1`` tensors; each has half the sides of the one before, rounded up.
+    """
     gaussian = gaussian_pyramid(image, levels, a=a)
     details = [fine - expand(coarse, fine.shape[-2:], a=a) for fine, coarse in pairwise(gaussian)]
     return [*details, gaussian[-1]]
@@ -65,7 +74,13 @@ def _reduce(image: Tensor, a: float) -> Tensor:
 
 
 def expand(image: Tensor, size: Sequence[int], *, a: float) -> Tensor:
-    """EXPAND ``(..., H, W)`` to ``size``, at most twice its own; a flat image stays flat."""
+    """EXPAND of Burt and Adelson; a flat image stays flat.
+
+    Args:
+        image: ``(..., H, W)``.
+        size: height and width of the result, at most twice those of ``image``.
+        a: centre weight of the generating kernel.
+    """
     return _expand_dim(_expand_dim(image, size[0], -2, a), size[1], -1, a)
 
 

@@ -27,7 +27,15 @@ def split(image: Tensor, low: Taps, high: Taps, dim: int, *, step: int = 1) -> t
 
 
 def join(low_band: Tensor, high_band: Tensor, low: Taps, high: Taps, dim: int, *, step: int = 1) -> Tensor:
-    """Invert :func:`split` with the matching reconstruction filters.
+    """Invert :func:`split`.
+
+    Args:
+        low_band: ``(..., H, W)``.
+        high_band: likewise.
+        low: reconstruction low-pass that belongs to the decomposition filters.
+        high: reconstruction high-pass, likewise.
+        dim: dimension to filter.
+        step: distance of the taps, as for :func:`split`.
 
     Example:
         >>> haar = 0.5**0.5
@@ -41,12 +49,24 @@ def join(low_band: Tensor, high_band: Tensor, low: Taps, high: Taps, dim: int, *
 
 
 def decimate(image: Tensor, taps: Taps, dim: int) -> Tensor:
-    """Every second sample of ``sum_k taps[k] x[i + k]``; the length must be even."""
+    """Every second sample of ``sum_k taps[k] x[i + k]``, indices modulo the length.
+
+    Args:
+        image: any shape, of even length along ``dim``.
+        taps: weights.
+        dim: dimension to filter; it becomes half as long.
+    """
     return _circular(image, taps, dim, -1).unfold(dim, 1, 2).squeeze(-1)
 
 
 def interpolate(band: Tensor, taps: Taps, dim: int) -> Tensor:
-    """The adjoint of :func:`decimate`: its inverse, summed over both channels, for orthonormal filters."""
+    """The adjoint of :func:`decimate`: its inverse, summed over both channels, for orthonormal filters.
+
+    Args:
+        band: any shape.
+        taps: those that :func:`decimate` was given.
+        dim: dimension to filter; it becomes twice as long.
+    """
     dim %= band.ndim
     spread = torch.stack((band, torch.zeros_like(band)), dim + 1).flatten(dim, dim + 1)
     return _circular(spread, taps, dim, 1)

@@ -107,6 +107,11 @@ def load_published(method: PublishedMethod, task: str | None = None, *, device: 
 
     Raises:
         UserError: the weights have not been imported, or come from another file than the published one.
+
+    Args:
+        method: as the registry has it.
+        task: where an author published weights for several tasks, those of this one.
+        device: ``cpu`` or ``cuda``.
     """
     net = load_network(method, task).to(device)
     return replace(method, function=net.fuse)

@@ -136,7 +136,18 @@ class Stream(nn.Module):
         self.mlp = nn.Sequential(nn.Conv2d(WIDTH, 2 * WIDTH, 1), nn.ReLU(), nn.Conv2d(2 * WIDTH, WIDTH, 1))
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, shift: int) -> Tensor:
-        """Window attention plus the depthwise branch, projected; (B, 98, H, W)."""
+        """Window attention plus the depthwise branch, projected.
+
+        Args:
+            query: (B, 98, H, W), from either stream.
+            key: likewise.
+            value: likewise.
+            bias: added to the attention's logits for the places of two tokens in their window, (heads, tokens, tokens).
+            shift: pixels by which the windows are moved, 0 where they are not.
+
+        Returns:
+            (B, 98, H, W).
+        """
         height, width = value.shape[-2:]
         q, k, v = (to_windows(x, shift) for x in (query, key, value))
         # Four axes: with three, PyTorch takes the slower way that writes every window's weights down.
@@ -185,7 +196,17 @@ def to_windows(x: Tensor, shift: int) -> Tensor:
 
 
 def from_windows(windows: Tensor, height: int, width: int, shift: int) -> Tensor:
-    """Invert :func:`to_windows`."""
+    """Invert :func:`to_windows`.
+
+    Args:
+        windows: what :func:`to_windows` returned, or values in its place.
+        height: of the maps, pixels.
+        width: likewise.
+        shift: that :func:`to_windows` was given, pixels.
+
+    Returns:
+        (B, C, height, width).
+    """
     rows, columns = (-(-(side + shift) // WINDOW) for side in (height, width))
     x = windows.unflatten(2, (WINDOW, WINDOW)).unflatten(0, (-1, rows, columns))  # B, rows, columns, head, y, x, c
     x = x.permute(0, 3, 6, 1, 4, 2, 5).flatten(1, 2).flatten(2, 3).flatten(3, 4)

@@ -62,9 +62,15 @@ class PublishedNet(nn.Module):
 
 
 def run_local(network: Network, images: Tensor, *, radius: int, tile: int) -> Tensor:
-    """Apply a network that sees ``radius`` pixels around each to (..., H, W), tile by tile, with the same result.
+    """Apply a network that sees a limited surrounding, tile by tile, with the same result as at once.
 
     Every tile is cut out with its surroundings and only its own pixels are kept, so nothing is blended.
+
+    Args:
+        network: maps (..., H, W) to (..., H, W).
+        images: of any size; those with no side above ``tile`` go through as they are.
+        radius: pixels around each that the network sees.
+        tile: side of a tile without its surroundings; a multiple of the network's strides.
 
     Example:
         >>> image = torch.rand(1, 1, 40, 31)
@@ -87,7 +93,13 @@ def run_local(network: Network, images: Tensor, *, radius: int, tile: int) -> Te
 
 
 def conv3x3(inputs: int, outputs: int, *, stride: int = 1) -> nn.Conv2d:
-    """3x3 convolution with reflected borders and a bias, the commonest layer of these networks."""
+    """3x3 convolution with reflected borders and a bias, the commonest layer of these networks.
+
+    Args:
+        inputs: channels that come in.
+        outputs: channels that go out.
+        stride: 2 halves the sides.
+    """
     return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, padding_mode="reflect")
 
 

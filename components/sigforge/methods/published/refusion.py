@@ -128,7 +128,16 @@ class ChannelAttention(nn.Module):
         self.temperature = nn.Parameter(torch.ones(HEADS, 1, 1))
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Three (B, C, H, W) to one."""
+        """Attention between channels, head by head; its cost is linear in the number of pixels.
+
+        Args:
+            query: (B, C, H, W).
+            key: likewise.
+            value: likewise.
+
+        Returns:
+            (B, C, H, W).
+        """
         q, k, v = (x.unflatten(1, (HEADS, -1)).flatten(3) for x in (query, key, value))
         q, k = functional.normalize(q, dim=-1), functional.normalize(k, dim=-1)
         weights = (self.temperature * (q @ k.mT)).softmax(-1)

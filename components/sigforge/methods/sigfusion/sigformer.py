@@ -150,7 +150,16 @@ class DecomposerLevel(nn.Module):
         self.mlp = Mlp(config.width)
 
     def forward(self, x: Tensor, sources: int, boundaries: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns the low map, the high subbands and the boundaries used, each with the batch of ``x``."""
+        """One submodule of the decomposer, Eqs. (8)-(13).
+
+        Args:
+            x: (S*B, C, h, w) feature maps, the S sources one behind the other.
+            sources: S; the sources of a pair share one filter bank.
+            boundaries: (S*B, bands-1) in radians to cut at; None finds them in the spectra.
+
+        Returns:
+            the low map (S*B, C, h, w), the high subbands and the boundaries used, each with the batch of ``x``.
+        """
         x = self.attention(x)
         # Autocast has no half-precision FFT for odd lengths, and boundaries must not depend on precision.
         signals = self.to_signals(x).float()
@@ -182,6 +191,16 @@ class ReconstructorLevel(nn.Module):
         self.attention = _backbone(config)
 
     def forward(self, low: Tensor, high: Tensor, boundaries: Tensor) -> Tensor:
+        """One submodule of the reconstructor, Eq. (14).
+
+        Args:
+            low: (B, C, h, w), the low map.
+            high: (B, signals, bands-1, L), the high subbands of the same level.
+            boundaries: (B, bands-1) in radians that they were analysed with.
+
+        Returns:
+            (B, C, h, w).
+        """
         low = self.mlp(low)
         signals = self.to_signals(low).float()
         whole = synthesise(torch.cat([signals[..., None, :], high], dim=-2), self.config.signal, boundaries)

@@ -26,7 +26,16 @@ def analyse(signals: Tensor, kind: Signal, bands: int, boundaries: Tensor) -> Te
 
 
 def synthesise(subbands: Tensor, kind: Signal, boundaries: Tensor) -> Tensor:
-    """The inverse of :func:`analyse`."""
+    """The inverse of :func:`analyse`.
+
+    Args:
+        subbands: (B, signals, bands, L).
+        kind: the transform that made them.
+        boundaries: (B, bands-1) in radians; ``ewt`` alone reads them.
+
+    Returns:
+        (B, signals, L).
+    """
     if kind == "ewt":
         return iewt(Ewt(subbands, boundaries[:, None, :]), check=False)
     return idwt(Dwt(subbands), check=False) if kind == "dwt" else subbands[..., 0, :]

@@ -78,7 +78,20 @@ class Material:
     start: Path | None = None
 
     def begin(self, net: nn.Module, kind: str, architecture: dict[str, Any], part: str = "") -> nn.Module:
-        """``net`` as the former training left it in ``part``, or as it is where there was none."""
+        """Start a network from what the former training left, where there was one.
+
+        Args:
+            net: the network, with its random start.
+            kind: that its file must name.
+            architecture: configuration that its file must hold.
+            part: subfolder of the former training's folder; empty for the network that fuses.
+
+        Returns:
+            ``net`` itself.
+
+        Raises:
+            UserError: the file is not of this kind or configuration.
+        """
         if self.start is not None:
             load_weights(self.start / part / MODEL, net, kind=kind, config=architecture)
         return net
@@ -175,7 +188,15 @@ def train_sspfusion(options: SspOptions, data: Material) -> Iterator[Training]:
 def masked_views(
     data: Material, config: TrainConfig, part: str, *, channels: int = 1, folded: bool = False
 ) -> MaskedViews:
-    """Masked views of the crops of all training pairs."""
+    """Masked views of the crops of all training pairs.
+
+    Args:
+        data: the pairs, and what was trained before.
+        config: of the run; gives the side of the crops and the batch.
+        part: name of the run, which seeds the crops.
+        channels: of the views: 1 for luma, 3 for colour.
+        folded: views and clean images as one set, see :class:`MaskedViews`.
+    """
     crops = data.crops(config, part)
     return MaskedViews(crops, channels=channels, folded=folded, names=crops.names)
 

@@ -89,7 +89,12 @@ def system_in(path: Path) -> TrainedSystem | None:
 
 
 def load_system(system: TrainedSystem, task: str | None = None, *, device: str = "cpu") -> TrainedSystem:
-    """The system with the weights that stage ``systems`` trained for a task, ``vif`` if none is said.
+    """The system with the weights that stage ``systems`` trained for a task.
+
+    Args:
+        system: as the registry has it.
+        task: ``vif`` if none is said.
+        device: ``cpu`` or ``cuda``.
 
     Raises:
         UserError: it has not been trained for the task; says how to.

@@ -73,6 +73,12 @@ def window(base: str, size: int, lap: int, rng: np.random.Generator) -> Window:
     """The ``lap``-th crop of a base photograph: never enlarged, spread evenly over it.
 
     Places follow the two-dimensional golden-ratio sequence (Roberts' R2), so a few laps already cover the photograph.
+
+    Args:
+        base: name of the photograph, see :func:`sigforge.dataset.sources.demo.base_image`.
+        size: side of what is cut, pixels; the window in the photograph has at least this side.
+        lap: counted from 0.
+        rng: chooses side and mirroring; the place follows from ``lap`` alone.
     """
     height, width = demo.base_image(base).shape[:2]
     largest = min(height, width)
@@ -116,9 +122,17 @@ def luminance(linear: Image) -> Image:
 
 
 def smooth_noise(rng: np.random.Generator, size: int, cells: int) -> Image:
-    """Random field (size, size), mean 0 and deviation 1, whose features are about ``size / cells`` pixels wide.
+    """Random field, mean 0 and deviation 1, whose features are about ``size / cells`` pixels wide.
 
     The draws do not depend on ``size``: the same seed gives the same field, finer or coarser.
+
+    Args:
+        rng: what draws the field's control points.
+        size: side of the field, pixels.
+        cells: control points along a side, less one.
+
+    Returns:
+        (size, size), float32.
     """
     grid = rng.standard_normal((cells + 1, cells + 1)).astype(np.float32)
     field = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)

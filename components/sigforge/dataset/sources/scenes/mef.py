@@ -36,7 +36,15 @@ LIGHT_STOPS = 0.7
 
 
 def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: str = "") -> Scene:
-    """The under- and the over-exposed picture of one crop; the reference is the crop itself, well exposed."""
+    """The under- and the over-exposed picture of one crop; the reference is the crop itself, well exposed.
+
+    Args:
+        base: name of the photograph.
+        size: side of the pictures, pixels.
+        lap: which crop of the photograph, counted from 0.
+        rng: chooses the crop, the light and both exposures, and draws the noise.
+        subtask: the task has none.
+    """
     photo = window(base, size, lap, rng).cut(demo.base_image(base))
     scene = radiance(photo, rng)
     darker, lighter = -2.5 + rng.uniform(-0.5, 0.5), 1.8 + rng.uniform(-0.4, 0.4)
@@ -56,7 +64,16 @@ def radiance(photo: Pixels, rng: np.random.Generator) -> Image:
 
 
 def expose(scene: Image, stops: float, rng: np.random.Generator) -> Pixels:
-    """Photograph linear radiance (H, W, 3) at ``stops`` EV from the metered exposure; returns uint8 sRGB-like codes."""
+    """Photograph a scene: shot and read noise, saturation, the camera's response curve.
+
+    Args:
+        scene: linear radiance, (H, W, 3); 1 just fills the sensor at the metered exposure.
+        stops: EV from the metered exposure; one more doubles the light.
+        rng: draws the noise.
+
+    Returns:
+        sRGB-like codes, uint8 (H, W, 3).
+    """
     electrons = np.minimum(scene * (2.0**stops * FULL_WELL), FULL_WELL)
     noise = rng.standard_normal(scene.shape, dtype=np.float32)
     signal = (electrons + noise * np.sqrt(electrons + READ_NOISE**2)) / FULL_WELL

@@ -42,7 +42,15 @@ NOISE_CODES = 0.5
 
 
 def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: str = "") -> Scene:
-    """The near-focused and the far-focused picture of one crop; the reference is the all-in-focus crop."""
+    """The near-focused and the far-focused picture of one crop; the reference is the all-in-focus crop.
+
+    Args:
+        base: name of the photograph; ``motorcycle`` has a measured depth, the others a synthetic one.
+        size: side of the pictures, pixels.
+        lap: which crop of the photograph, counted from 0.
+        rng: chooses the crop, the depth and the aperture, and draws the noise.
+        subtask: the task has none.
+    """
     view = window(base, size, lap, rng)
     photo = view.cut(demo.base_image(base))
     if base == "motorcycle":

@@ -58,7 +58,15 @@ Fractions = dict[str, Image]
 
 
 def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: str) -> Scene:
-    """One slice of the named head as (ct | pet | spect, mri); there is no reference."""
+    """One slice of the named head as (ct | pet | spect, mri); there is no reference.
+
+    Args:
+        base: name of the head, which fixes its shape and folds.
+        size: side of the pictures, pixels.
+        lap: not used: every slice is drawn anew.
+        rng: chooses slice, pose, lesion and MRI sequence, and draws the noise.
+        subtask: ``mri-ct``, ``mri-pet`` or ``mri-spect``.
+    """
     tissues, lesion = head(base, size, rng)
     sequence = str(rng.choice(["T1", "T2", "T2"] if subtask == "mri-ct" else list(SEQUENCES)))
     magnetic = mri(tissues, sequence, rng)
@@ -68,7 +76,16 @@ def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: st
 
 
 def mri(tissues: Fractions, sequence: str, rng: np.random.Generator) -> Pixels:
-    """Magnetic resonance picture, uint8 (H, W), of tissue fractions (H, W) by a sequence of ``SEQUENCES``."""
+    """Magnetic resonance picture of a slice, with bias field and Rician noise.
+
+    Args:
+        tissues: fractions (H, W) by tissue, summing to 1.
+        sequence: one of ``SEQUENCES``.
+        rng: draws texture, bias and noise.
+
+    Returns:
+        uint8 (H, W).
+    """
     signal = sum(fraction * echo(name, sequence) for name, fraction in tissues.items())
     size = signal.shape[0]
     texture = 1.0 + 0.02 * smooth_noise(rng, size, 40) + 0.02 * smooth_noise(rng, size, 20)
@@ -106,7 +123,16 @@ def ct(tissues: Fractions, rng: np.random.Generator) -> Pixels:
 
 
 def emission(tissues: Fractions, modality: str, rng: np.random.Generator) -> Pixels:
-    """PET or SPECT picture, uint8 (H, W, 3), pseudo-coloured on black."""
+    """PET or SPECT picture of a slice: blurred uptake, Poisson counts, pseudo-colour on black.
+
+    Args:
+        tissues: fractions (H, W) by tissue, summing to 1.
+        modality: ``pet`` or ``spect``, which fixes resolution, counts and colours (``TRACERS``).
+        rng: draws the counts.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
     column, fwhm, counts, scale = TRACERS[modality]
     uptake = sum(fraction * TISSUES[name][column] for name, fraction in tissues.items())
     size = uptake.shape[0]
@@ -132,9 +158,15 @@ def colourise(values: Image, scale: str) -> Pixels:
 
 
 def head(base: str, size: int, rng: np.random.Generator) -> tuple[Fractions, str]:
-    """Tissue fractions (H, W), summing to 1, of one slice of the named head, and the name of its lesion.
+    """One slice of the named head.
 
-    The name alone fixes shape and folds; ``rng`` chooses the slice level, the pose and the lesion.
+    Args:
+        base: the name, which alone fixes shape and folds.
+        size: side of the slice, pixels.
+        rng: chooses the slice level, the pose and the lesion.
+
+    Returns:
+        tissue fractions (H, W), summing to 1, and the name of the lesion.
     """
     own = rng_of(0, "head", base)
     level = rng.uniform(0.0, 1.0)

@@ -50,7 +50,15 @@ class Bodies:
 
 
 def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: str = "") -> Scene:
-    """The thermal and the dusk picture of one crop; there is no reference."""
+    """The thermal and the dusk picture of one crop; there is no reference.
+
+    Args:
+        base: name of the photograph.
+        size: side of the pictures, pixels.
+        lap: which crop of the photograph, counted from 0.
+        rng: chooses the crop, the warm bodies and the light, and draws the noise.
+        subtask: the task has none.
+    """
     photo = window(base, size, lap, rng).cut(demo.base_image(base))
     bodies, names = warm_bodies(size, rng)
     infrared = thermal(photo, bodies, rng)
@@ -69,7 +77,16 @@ def band_radiance(kelvin: np.ndarray) -> Image:
 
 
 def thermal(photo: Pixels, bodies: Bodies, rng: np.random.Generator) -> Pixels:
-    """The infrared picture, uint8 (H, W), of the photograph's surfaces and the bodies before them."""
+    """The infrared picture of the photograph's surfaces and the bodies before them, 8 to 14 micrometres.
+
+    Args:
+        photo: sRGB, uint8 (H, W, 3).
+        bodies: cover in [0, 1] and temperature in kelvin, each (H, W).
+        rng: draws temperatures, emissivities and sensor noise.
+
+    Returns:
+        uint8 (H, W), after the camera's gain control.
+    """
     size = photo.shape[0]
     kelvin, emissivity = _surfaces(photo, rng)
     kelvin = kelvin * (1.0 - bodies.cover) + bodies.kelvin * bodies.cover
@@ -82,7 +99,16 @@ def thermal(photo: Pixels, bodies: Bodies, rng: np.random.Generator) -> Pixels:
 
 
 def dusk(photo: Pixels, bodies: Bodies, rng: np.random.Generator) -> Pixels:
-    """The visible picture at dusk, uint8 (H, W, 3), with the bodies camouflaged."""
+    """The visible picture at dusk, with the bodies camouflaged.
+
+    Args:
+        photo: sRGB, uint8 (H, W, 3).
+        bodies: cover in [0, 1] and temperature in kelvin, each (H, W).
+        rng: draws lamps, light level and sensor noise.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
     size = photo.shape[0]
     scene = linear_light(photo)
     camouflage = 0.9 * (0.5 * scene + 0.5 * gaussian(scene, size / 24))

@@ -124,7 +124,19 @@ def regions(masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def masked_l1(image: Tensor, clean: Tensor, region: Tensor, outside: float = 1.0) -> Tensor:
-    """Mean distance of ``image`` to ``clean`` in ``region`` and to zero elsewhere, which weighs ``outside``."""
+    """Mean distance to ``clean`` inside a region and to zero outside it.
+
+    Args:
+        image: (B, C, H, W) that a network showed.
+        clean: (B, C, H, W) in [0, 1], what belongs there.
+        region: (B, 1, H, W), 1 inside and 0 outside.
+        outside: weight of the pixels outside.
+
+    Example:
+        >>> half = torch.tensor([1.0, 0.0])
+        >>> float(masked_l1(torch.ones(2), torch.ones(2), half)), float(masked_l1(half, torch.ones(2), half))
+        (0.5, 0.0)
+    """
     return ((region + outside * (1 - region)) * (image - region * clean).abs()).mean()
 
 

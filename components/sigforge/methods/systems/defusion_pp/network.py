@@ -72,7 +72,16 @@ class DeFusionPP(nn.Module):
         return self.attention(a, b)
 
     def join(self, features: Features, grid: Grid, chosen: Tensor | None = None) -> Tensor:
-        """Fused features (B, N, width), from all tokens or from the ``chosen``: places (B, 3, K) in each group."""
+        """Fused features, from all tokens or from some.
+
+        Args:
+            features: the common and both unique groups of tokens, (B, N, width) each.
+            grid: rows and columns of tokens, N in all.
+            chosen: (B, 3, K) places of the tokens that are kept in each group; None keeps all.
+
+        Returns:
+            (B, N, width).
+        """
         position = self.encoder.positions(grid)
         tokens = torch.stack(features.groups, dim=1) + self.group[:, None] + position
         if chosen is None:

@@ -77,7 +77,16 @@ def defusion_pp_losses(
 
 
 def single_modal(net: DeFusionPP, batch: Masked, keep: float) -> dict[str, Tensor]:
-    """The terms of Eqs. (3) and (8), unweighted."""
+    """The terms of Eqs. (3) and (8), unweighted.
+
+    Args:
+        net: what is trained.
+        batch: two masked views (B, C, H, W) of clean images, and the masks.
+        keep: share of the tokens that the masked term keeps, in (0, 1].
+
+    Returns:
+        ``common``, ``unique``, ``fused`` and ``masked``, each a scalar.
+    """
     grid, features = grid_of(batch.views), net.decompose(batch.views)
     (common, unique_a, unique_b), clean = regions(batch.masks), batch.clean
     sampled = sample(len(clean), grid[0] * grid[1], keep, batch.seed).to(clean.device)
@@ -104,7 +113,16 @@ def multi_modal(training: DeFusionPPTraining, sources: Tensor) -> dict[str, Tens
 
 
 def sample(batch: int, tokens: int, keep: float, seed: int) -> Tensor:
-    """Places (batch, 3, K) of the K tokens, at least one, that are sampled from each group, independently (Eq. 8).
+    """Places of the tokens that are sampled from each group, independently (Eq. 8).
+
+    Args:
+        batch: images.
+        tokens: in each of the three groups.
+        keep: share of them, in (0, 1]; one stays at least.
+        seed: of the draw.
+
+    Returns:
+        (batch, 3, K) indices.
 
     Example:
         >>> sample(2, 196, 0.5, seed=1).shape

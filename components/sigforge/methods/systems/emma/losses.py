@@ -117,7 +117,13 @@ def emma_terms(
 
 
 def emma_total(terms: dict[str, Tensor], *, alpha_1: float = ALPHA_1, alpha_2: float = ALPHA_2) -> Tensor:
-    """Eq. (6) from its terms."""
+    """Eq. (6) from its terms.
+
+    Args:
+        terms: ``sense_a``, ``sense_b`` and ``equivariance``, each a scalar.
+        alpha_1: weight of the second source's sensing loss.
+        alpha_2: weight of the equivariance.
+    """
     return terms["sense_a"] + alpha_1 * terms["sense_b"] + alpha_2 * terms["equivariance"]
 
 

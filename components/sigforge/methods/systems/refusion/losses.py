@@ -26,6 +26,12 @@ class LossWeights(NamedTuple):
 def fusion_loss(fused: Tensor, sources: Tensor, weights: LossWeights, *, alpha1: float = 1.0) -> Tensor:
     r"""Eqs. (1)-(3): :math:`\frac1{HW}\sum_{ij}\sum_k W_k(I_k-I_f)^2 + \alpha_1 V_k(\nabla I_k-\nabla I_f)^2`.
 
+    Args:
+        fused: (B, 1, H, W) in [0, 1].
+        sources: (K, B, 1, H, W) in [0, 1].
+        weights: proposed for every pixel of every source, both (K, B, 1, H, W); they sum to 1 over the sources.
+        alpha1: weight of the gradient term.
+
     Example:
         >>> import torch
         >>> a, b = torch.rand(2, 1, 1, 8, 8)
@@ -39,7 +45,13 @@ def fusion_loss(fused: Tensor, sources: Tensor, weights: LossWeights, *, alpha1:
 
 
 def reconstruction_loss(rebuilt: Tensor, sources: Tensor, *, alpha2: float = 1.0) -> Tensor:
-    r"""Eqs. (4)-(6): :math:`\frac1{HW}\sum_{ij}\max_k(I_k-\hat I_k)^2+\alpha_2\max_k(\nabla I_k-\nabla\hat I_k)^2`."""
+    r"""Eqs. (4)-(6): :math:`\frac1{HW}\sum_{ij}\max_k(I_k-\hat I_k)^2+\alpha_2\max_k(\nabla I_k-\nabla\hat I_k)^2`.
+
+    Args:
+        rebuilt: (K, B, 1, H, W), the sources as rebuilt from the fused image.
+        sources: (K, B, 1, H, W) in [0, 1].
+        alpha2: weight of the gradient term.
+    """
     intensity = (sources - rebuilt) ** 2
     gradient = (gradients(sources) - gradients(rebuilt)) ** 2
     return intensity.amax(0).mean() + alpha2 * gradient.amax(0).mean()

@@ -105,7 +105,17 @@ def refusion_losses(
 
 
 def fusion_step(system: ReFusionSystem, sources: Tensor, *, alpha1: float, alpha2: float) -> dict[str, Tensor]:
-    """Eqs. (11) and (12): the proposed loss reaches F alone, reconstruction R alone."""
+    """Eqs. (11) and (12): the proposed loss reaches F alone, reconstruction R alone.
+
+    Args:
+        system: F, P and R; P is not changed here.
+        sources: (2, B, 1, H, W) in [0, 1].
+        alpha1: weight of the gradients in the proposed loss.
+        alpha2: weight of the gradients in the reconstruction loss.
+
+    Returns:
+        ``loss``, the sum of ``fusion`` and ``reconstruction``, each a scalar.
+    """
     with torch.no_grad():
         weights = system.proposal(sources)
     fused = system.fusion(sources)
@@ -120,6 +130,14 @@ def outer_loss(
     r"""Eq. (9)'s loss after the inner updates; its gradient reaches P alone, through F' (the second order of Eq. 10).
 
     .. math:: L_r(I^{mts}, R'(F'(I^{mts}))), \quad \theta_{F'} = \theta_F-\eta\partial L_f(I^{mtr}; P)/\partial\theta_F
+
+    Args:
+        system: F, P and R; F and R are tried with updates and left as they are.
+        train: (2, B, 1, H, W) in [0, 1], the meta-training sources.
+        test: likewise, the meta-test sources.
+        inner_lr: eta, the step of the inner updates.
+        alpha1: weight of the gradients in the proposed loss.
+        alpha2: weight of the gradients in the reconstruction loss.
     """
     weights = system.proposal(train)
     fusion, reconstruction = _detached(system.fusion), _detached(system.reconstruction)

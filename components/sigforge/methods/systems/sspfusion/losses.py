@@ -62,6 +62,15 @@ def charbonnier(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 def fused_terms(fused: Tensor, a: Tensor, b: Tensor) -> dict[str, Tensor]:
-    """The terms of Eq. (11): ssim, smooth and grad, Eqs. (12) to (14), each a scalar."""
+    """The terms of Eq. (11): ssim, smooth and grad, Eqs. (12) to (14).
+
+    Args:
+        fused: (B, 1, H, W) in [0, 1].
+        a: first source, likewise.
+        b: second source, likewise.
+
+    Returns:
+        each a scalar, unweighted.
+    """
     terms = fusion_terms(fused, a, b)
     return {name: terms[ours] for name, ours in FUSION.items()}

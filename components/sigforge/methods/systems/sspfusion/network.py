@@ -143,6 +143,15 @@ class SSPFusion(nn.Module):
 def preserve_structure(map_a: Tensor, map_b: Tensor, features_a: Tensor, features_b: Tensor) -> tuple[Tensor, Tensor]:
     """Eqs. (6)-(8) at one level: both sources' features with their unique structures enhanced.
 
+    Args:
+        map_a: (B, 1, h, w) in [0, 1], structure of the first source.
+        map_b: likewise of the second.
+        features_a: (B, C, h, w).
+        features_b: likewise.
+
+    Returns:
+        both enhanced features, (B, C, h, w).
+
     Example:
         >>> one, zero, features = torch.ones(1), torch.zeros(1), torch.full((1,), 0.5)
         >>> preserve_structure(one, zero, features, features)  # 1 + (1 + 1) / 2 and 0 + (1 - 1) / 2

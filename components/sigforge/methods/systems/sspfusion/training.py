@@ -26,7 +26,16 @@ Pairs = tuple[Tensor, Tensor]
 
 
 def extractor_losses(extractor: Extractor, *, alpha: float = ALPHA, beta: float = BETA) -> Callable[[Pairs], Losses]:
-    """Batch to the first stage's loss, ``structure`` (Eq. 3) and ``rebuilding`` (Eq. 10), both sources alike."""
+    """The losses of the first stage, both sources alike.
+
+    Args:
+        extractor: what is trained.
+        alpha: weight of ``structure``, Eq. (3).
+        beta: weight of ``rebuilding``, Eq. (10).
+
+    Returns:
+        a function from a batch to ``loss``, ``structure`` and ``rebuilding``, each a scalar.
+    """
 
     def losses(batch: Pairs) -> Losses:
         images = batch[0].to(next(extractor.parameters()).device, non_blocking=True).flatten(0, 1)
@@ -67,7 +76,16 @@ def sspfusion_losses(
 
 
 def structure_terms(found: Structures, features: tuple[Tensor, ...], images: Tensor) -> Losses:
-    """Eqs. (3) and (10) of predicted structures against those of ``features`` and of ``images``."""
+    """Eqs. (3) and (10): predicted structures against those that are there.
+
+    Args:
+        found: maps of every level, and the one of the whole image.
+        features: (B, C, h, w) of every level, whose edges Eq. (3) asks for.
+        images: (B, 1, H, W) in [0, 1], whose edges Eq. (10) asks for.
+
+    Returns:
+        ``structure`` and ``rebuilding``, each a scalar.
+    """
     targets = [structure_target(level) for level in features]
     return {
         "structure": structure_loss([level.float() for level in found.maps], targets),
