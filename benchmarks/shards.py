@@ -30,7 +30,7 @@ from sigforge.core.device import machine
 from sigforge.core.images import decode_bytes, encode_webp
 from sigforge.shards.layout import ShardPath, key_name
 from sigforge.shards.stream import ShardDataset
-from sigforge.shards.writer import Sample, write_shard
+from sigforge.shards.writer import ShardSample, write_shard
 
 SIDE = 256
 FACTS = {
@@ -101,11 +101,11 @@ class Writing:
             os.fsync(descriptor)
             os.close(descriptor)
 
-    def _samples(self) -> Iterator[Sample]:
+    def _samples(self) -> Iterator[ShardSample]:
         for number in range(self.pairs):
             key = key_name(number)
             a, b = ((self.members / f"{key}.{side}.webp").read_bytes() for side in "ab")
-            yield Sample(key, f"photo-{number}", "vif", a, b, "webp", FACTS)
+            yield ShardSample(key, f"photo-{number}", "vif", a, b, "webp", FACTS)
 
     def _same_members(self) -> None:
         """Our JSON members become files as well, and the list tar works through."""

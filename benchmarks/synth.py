@@ -30,12 +30,12 @@ from sigforge.dataset.tables import PHOTOS, Photo, read_photo_table
 from sigforge.methods.sigfusion.plgn import KIND, Plgn
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
 from sigforge.methods.weights import save_weights
-from sigforge.shards.writer import Sample, write_shard
+from sigforge.shards.writer import ShardSample, write_shard
 from sigforge.synthesis.channels import task_channels
 from sigforge.synthesis.gates import Gates, refuse_pair, refused_photos
 from sigforge.synthesis.plan import plan, shard_path
 from sigforge.synthesis.run import done_markers, make_shard
-from sigforge.synthesis.samples import Recipe, sized_for, synthesizer_of
+from sigforge.synthesis.samples import SynthesisRecipe, sized_for, synthesizer_of
 from sigforge.synthesis.synthesizer import fit_square, to_ycbcr
 
 HEIGHT, WIDTH, TESTS, SHARD = 321, 481, 600, 1000
@@ -69,7 +69,7 @@ def main() -> None:
         print("\n" + memory(sys.argv[1:], options.pairs))
 
 
-def throughput(folder: Path, recipe: Recipe, photos: list[Photo], pairs: int) -> str:
+def throughput(folder: Path, recipe: SynthesisRecipe, photos: list[Photo], pairs: int) -> str:
     """The bare network against a whole shard; both after a first run that warms up."""
     maker = synthesizer_of(recipe)
     steps = -(-pairs // recipe.batch)
@@ -97,7 +97,7 @@ def throughput(folder: Path, recipe: Recipe, photos: list[Photo], pairs: int) ->
     return "\n".join([head, "", "| a pair | ms | CPU ms |", "|---|---:|---:|", *rows])
 
 
-def parts(recipe: Recipe, photos: list[Photo]) -> str:
+def parts(recipe: SynthesisRecipe, photos: list[Photo]) -> str:
     """CPU time of every step of one pair, one after the other."""
     maker, spent = synthesizer_of(recipe), dict.fromkeys(STEPS, 0.0)
     for photo in photos:
@@ -117,7 +117,7 @@ def parts(recipe: Recipe, photos: list[Photo]) -> str:
         with step("encode"):
             a, b = encode_webp(to_uint8(pair.a)), encode_webp(to_uint8(pair.b))
         with step("hash and write"), tempfile.TemporaryDirectory() as folder:
-            sample = Sample("000000000", "p", pair.subtask, a, b, "webp", pair.facts)
+            sample = ShardSample("000000000", "p", pair.subtask, a, b, "webp", pair.facts)
             write_shard(shard_path(0, folder=Path(folder), task=recipe.task), [replace(sample)] * 10, {})
     spent["hash and write"] /= 10  # ten samples, for a shard's own files cost as much as several
     rows = [f"| {name} | {1e3 * seconds / len(photos):.2f} |" for name, seconds in spent.items()]
@@ -207,7 +207,7 @@ def write_manifest(path: str, count: int) -> None:
     pq.write_table(pa.table(columns, schema=PHOTOS), path, compression="zstd", row_group_size=65536)
 
 
-def made_up_recipe(folder: Path, options: argparse.Namespace) -> Recipe:
+def made_up_recipe(folder: Path, options: argparse.Namespace) -> SynthesisRecipe:
     """A network of the default size whose modulators change something."""
     torch.manual_seed(0)
     config = SigFormerConfig()
@@ -219,7 +219,7 @@ def made_up_recipe(folder: Path, options: argparse.Namespace) -> Recipe:
     save_weights(folder / "model.safetensors", plgn, kind=KIND, config=architecture)
     sizes = sized_for(options.device, options.batch)
     model = folder / "model.safetensors"
-    return Recipe(options.task, 0, options.size, "webp", True, model, "made up", options.device, **sizes)
+    return SynthesisRecipe(options.task, 0, options.size, "webp", True, model, "made up", options.device, **sizes)
 
 
 def written_photos(folder: Path, count: int = 5) -> list[Photo]:

@@ -41,7 +41,7 @@ from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
 from sigforge.methods.systems.trained import get_system, list_systems, trained_systems
 from sigforge.methods.weights import MODEL, read_kind, read_weights
 from sigforge.metrics import PAPER, get_metric
-from sigforge.stages._base import Context
+from sigforge.stages._base import StageContext
 from sigforge.stages.evaluate import OURS, fuse_pairs
 from sigforge.stages.fuse import fuse_corpus
 from sigforge.stages.ingest import with_splits
@@ -159,7 +159,7 @@ def cpu_milliseconds(work) -> float:
 def measure_task(task: str, params: Params, count: int, trained: Path) -> None:
     """Fuse a sample of the task's test pairs with all its methods, score it, draw the contact sheet."""
     pairs, step, total = sample(task, params, count)
-    context, path = Context("fuse", task, params, StageRun()), FOLDER / task / "scores.json"
+    context, path = StageContext("fuse", task, params, StageRun()), FOLDER / task / "scores.json"
     seconds = json.loads(path.read_text())["seconds"] if path.exists() else {}
     networks = trained_here(task, trained)
     facts = {"pairs": len(pairs), "step": step, "total": total, "sets": sorted({pair.source for pair in pairs})}
@@ -175,7 +175,7 @@ def measure_task(task: str, params: Params, count: int, trained: Path) -> None:
     contact_sheet(pairs[:: -(-len(pairs) // SHEET_PAIRS)], FOLDER / task, rows).save(FOLDER / f"{task}.png")
 
 
-def fuse(name: str, pairs: Sequence[Pair], context: Context, model: Path | None) -> int:
+def fuse(name: str, pairs: Sequence[Pair], context: StageContext, model: Path | None) -> int:
     """Fuse with a configured method, or with a model that was trained here; how many pairs had not been fused."""
     folder, started = FOLDER / context.task / name, time.time()
     if model is None:

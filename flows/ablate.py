@@ -42,7 +42,7 @@ LEDGER = ("mlflow.db", "mlartifacts")
 
 
 @dataclass(frozen=True)
-class Row:
+class AblationRow:
     """One row: the paper's name for it (or ours), a name for folders, and what it changes in params.yaml."""
 
     name: str
@@ -51,7 +51,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Start:
+class AblationStart:
     """What all rows start from: the project, its commit, its files as a git tree, DVC's cache, its parameters."""
 
     root: Path
@@ -61,19 +61,19 @@ class Start:
     parameters: dict
 
 
-DEFAULT = Row("Default", "default")
+DEFAULT = AblationRow("Default", "default")
 ROWS = (
-    Row("w/o-all SM", "no-sm", {"plgn.sm": "none"}),
-    Row("w/o-high SM", "no-high", {"plgn.sm": "no_high"}),
-    Row("w/o-low SM", "no-low", {"plgn.sm": "no_low"}),
-    Row("w/o-EWT", "no-ewt", {"sigformer.signal": "none"}),
-    Row("Trans→CNN", "cnn", {"sigformer.backbone": "cnn"}),
-    Row("EWT→DWT", "dwt", {"sigformer.signal": "dwt"}),
+    AblationRow("w/o-all SM", "no-sm", {"plgn.sm": "none"}),
+    AblationRow("w/o-high SM", "no-high", {"plgn.sm": "no_high"}),
+    AblationRow("w/o-low SM", "no-low", {"plgn.sm": "no_low"}),
+    AblationRow("w/o-EWT", "no-ewt", {"sigformer.signal": "none"}),
+    AblationRow("Trans→CNN", "cnn", {"sigformer.backbone": "cnn"}),
+    AblationRow("EWT→DWT", "dwt", {"sigformer.signal": "dwt"}),
     # The text beside the table speaks of the pretext task here: "no PT", then "PT without PLGN".
-    Row("w/o-Pretrained", "no-pretext", {"pretext.source": "none"}),
-    Row("w/o-PLGN", "natural", {"pretext.source": "natural"}),
+    AblationRow("w/o-Pretrained", "no-pretext", {"pretext.source": "none"}),
+    AblationRow("w/o-PLGN", "natural", {"pretext.source": "natural"}),
     DEFAULT,
-    Row("w/o-Eq. 15 (ours)", "no-pretrain", {"sigformer.pretrained": False}),
+    AblationRow("w/o-Eq. 15 (ours)", "no-pretrain", {"sigformer.pretrained": False}),
 )
 
 
@@ -86,12 +86,12 @@ def ablate(task: TaskName) -> None:
 
 
 @prefect_task(cache_policy=NO_CACHE, persist_result=False)
-def run_row(task: str, row: Row, start: Start) -> dict:
+def run_row(task: str, row: AblationRow, start: AblationStart) -> dict:
     """One row, its log on the page of the run."""
     return measure(task, row, start, get_run_logger().info)
 
 
-def run_rows(task: str, run: Callable[[Row, Start], dict], chosen: Sequence[str] | None = None) -> Path:
+def run_rows(task: str, run: Callable[[AblationRow, AblationStart], dict], chosen: Sequence[str] | None = None) -> Path:
     """Run the rows, Default first since the others start from what it has made; returns ``table.md``.
 
     Args:
@@ -116,7 +116,7 @@ def run_rows(task: str, run: Callable[[Row, Start], dict], chosen: Sequence[str]
     return folder / "table.md"
 
 
-def refuse_unknown(chosen: Sequence[str] | None, rows: Sequence[Row]) -> None:
+def refuse_unknown(chosen: Sequence[str] | None, rows: Sequence[AblationRow]) -> None:
     """Stop at a row that does not exist.
 
     Raises:
@@ -127,7 +127,7 @@ def refuse_unknown(chosen: Sequence[str] | None, rows: Sequence[Row]) -> None:
         raise UserError(f"--rows {unknown[0]}: no such row: choose from {', '.join(known)}")
 
 
-def begin() -> Start:
+def begin() -> AblationStart:
     """This project as it is now; edits made while the rows run wait for the next flow."""
     try:
         call(sys.executable, "-m", "sigforge.config", "check")
@@ -140,10 +140,10 @@ def begin() -> Start:
         cache = call(*DVC, "cache", "dir")
     except TargetFailed as error:
         raise UserError(f"{error}; ablations need a valid params.yaml and a git repository with a commit") from None
-    return Start(Path.cwd(), head, files, cache, yaml.safe_load(Path("params.yaml").read_text()))
+    return AblationStart(Path.cwd(), head, files, cache, yaml.safe_load(Path("params.yaml").read_text()))
 
 
-def measure(task: str, row: Row, start: Start, say: Say) -> dict:
+def measure(task: str, row: AblationRow, start: AblationStart, say: Say) -> dict:
     """Bring one row up to date; what went wrong is part of the answer, so that the other rows go on."""
     began, target, experiment = time.monotonic(), f"evaluate@{task}", f"ablate-{task}-{row.slug}"
     folder = STATE.resolve() / "ablate" / task / row.slug
@@ -163,7 +163,7 @@ def measure(task: str, row: Row, start: Start, say: Say) -> dict:
     return result | {"seconds": round(time.monotonic() - began, 1)}
 
 
-def prepare(folder: Path, row: Row, start: Start, target: str) -> None:
+def prepare(folder: Path, row: AblationRow, start: AblationStart, target: str) -> None:
     """The row's project folder with this one's files; what its stages have made stays."""
     fresh = not (folder / ".git").exists()
     if fresh:
@@ -197,7 +197,7 @@ def changed(parameters: dict, overrides: Mapping[str, object]) -> dict:
     return tree
 
 
-def connect(folder: Path, start: Start) -> None:
+def connect(folder: Path, start: AblationStart) -> None:
     """Share DVC's cache and the ledger, and make the paths that lead out of the project lead to the same places."""
     (folder / ".dvc/config.local").write_text(f"[cache]\n    dir = {start.cache}\n")
     for path in (*LEDGER, *sorted(set(outside(start.parameters["ingest"])))):
@@ -216,7 +216,7 @@ def outside(tree: object) -> Iterator[str]:
         yield tree
 
 
-def save(folder: Path, experiment: str, target: str, start: Start) -> None:
+def save(folder: Path, experiment: str, target: str, start: AblationStart) -> None:
     """Keep a row as an experiment of this project."""
     call(*DVC, "exp", "save", "--quiet", "--force", "--name", experiment, target, cwd=folder)
     reference = f"refs/exps/{start.head[:2]}/{start.head[2:]}/{experiment}"

@@ -13,26 +13,26 @@ from pathlib import Path
 from typing import get_args
 
 from flows import STATE
-from flows.ablate import DATA, DEFAULT, Row, Start, begin, call, prepare, refuse_unknown
+from flows.ablate import DATA, DEFAULT, AblationRow, AblationStart, begin, call, prepare, refuse_unknown
 from flows.target import Say, TargetFailed, TaskName, reproduce
 from sigforge.core.errors import UserError
 
 ROWS = (
     DEFAULT,
-    Row("skip: pooled", "skip-pooled", {"sigformer.skip": "pooled"}),
-    Row("skip: none", "skip-none", {"sigformer.skip": "none"}),
-    Row("pools: 1, 2", "pools", {"sigformer.pools": [1, 2]}),
-    Row("boundaries: midpoint", "midpoint", {"sigformer.boundaries": "midpoint"}),
-    Row("boundaries: fixed", "fixed", {"sigformer.boundaries": "fixed"}),
-    Row("scan: channels", "scan-channels", {"sigformer.scan": "channels"}),
-    Row("scan: rows", "scan-rows", {"sigformer.scan": "rows"}),
-    Row("carrier: false", "no-carrier", {"sigformer.carrier": False}),
-    Row("embedding: patch", "patch", {"sigformer.embedding": "patch"}),
-    Row("share: 1", "share-1", {"sigformer.share": 1}),
+    AblationRow("skip: pooled", "skip-pooled", {"sigformer.skip": "pooled"}),
+    AblationRow("skip: none", "skip-none", {"sigformer.skip": "none"}),
+    AblationRow("pools: 1, 2", "pools", {"sigformer.pools": [1, 2]}),
+    AblationRow("boundaries: midpoint", "midpoint", {"sigformer.boundaries": "midpoint"}),
+    AblationRow("boundaries: fixed", "fixed", {"sigformer.boundaries": "fixed"}),
+    AblationRow("scan: channels", "scan-channels", {"sigformer.scan": "channels"}),
+    AblationRow("scan: rows", "scan-rows", {"sigformer.scan": "rows"}),
+    AblationRow("carrier: false", "no-carrier", {"sigformer.carrier": False}),
+    AblationRow("embedding: patch", "patch", {"sigformer.embedding": "patch"}),
+    AblationRow("share: 1", "share-1", {"sigformer.share": 1}),
 )
 
 
-def bring_up(task: str, row: Row, start: Start, say: Say) -> Path:
+def bring_up(task: str, row: AblationRow, start: AblationStart, say: Say) -> Path:
     """The folder of one row, up to date.
 
     Raises:

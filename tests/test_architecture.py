@@ -120,3 +120,13 @@ def test_no_function_and_no_file_is_long():
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno - node.lineno > 60:
                 long.append(f"{module}.{node.name}")
     assert long == []
+
+
+def test_no_two_public_classes_have_one_name():
+    """A class is found by its name alone: a noun and its kind, as CorpusRecipe beside SynthesisRecipe."""
+    homes = {}
+    for module in SIGFORGE + FLOWS:
+        for node in ast.parse(path_of(module).read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(module)
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}

@@ -14,7 +14,7 @@ import pytest
 from sigforge import tracking
 from sigforge.core.errors import UserError
 from sigforge.stages import _base as base
-from sigforge.training.loop import Row
+from sigforge.training.loop import HistoryRow
 
 ROOT = Path(__file__).parents[1]
 PARAMETERS = {f"fuse.vif.method{index}": index for index in range(120)} | {"seed": 1, "long": "x" * 900}
@@ -212,7 +212,7 @@ def test_off_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(tracking.SWITCH, "off")
     with tracking.stage_run("fuse", "vif", {"a": 1}) as run:
-        run.metrics([Row(0, "loss", 1.0)])
+        run.metrics([HistoryRow(0, "loss", 1.0)])
     assert list(tmp_path.iterdir()) == []
 
 

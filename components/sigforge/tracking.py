@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from sigforge.core.files import sha256_file
-from sigforge.training.loop import Row
+from sigforge.training.loop import HistoryRow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,17 +40,17 @@ class StageRun:
     """What a stage can say to the ledger; calls return at once and are written when the stage ends."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[HistoryRow] = []
         self.files: list[tuple[Path, str]] = []
         self.datasets: list[tuple[str, Path]] = []
 
-    def metrics(self, rows: Sequence[Row]) -> None:
+    def metrics(self, rows: Sequence[HistoryRow]) -> None:
         """Log values with their steps, in batches."""
         self.rows += rows
 
     def value(self, name: str, value: float) -> None:
         """Log one number."""
-        self.rows.append(Row(0, name, float(value)))
+        self.rows.append(HistoryRow(0, name, float(value)))
 
     def file(self, path: Path, folder: str) -> None:
         """Keep a copy of a file: ``folder`` is ``figures``, ``tables`` or ``models``."""

@@ -29,7 +29,7 @@ from sigforge.methods.weights import model_fingerprint, save_weights
 from sigforge.synthesis.channels import task_channels
 from sigforge.synthesis.plan import plan
 from sigforge.synthesis.run import make_shard
-from sigforge.synthesis.samples import Recipe
+from sigforge.synthesis.samples import SynthesisRecipe
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("methods", "fuse", "score", "synth", "realism", "verify", "doctor")
@@ -334,7 +334,7 @@ def test_a_shard_is_a_function_of_its_recipe(photos, plgn):
     terms = ("s", "CC0", "", "", False, False)
     some = [Photo(str(n), f"photos/{n}.png", str(n), "0", 70 + n, 90, 3, *terms) for n in range(3)]
     assert [(shard.index, shard.first, len(shard.photos)) for shard in plan(some, 2)] == [(0, 0, 2), (1, 2, 1)]
-    recipe = Recipe("vif", 7, 64, "png", True, plgn, model_fingerprint(plgn), "cpu")
+    recipe = SynthesisRecipe("vif", 7, 64, "png", True, plgn, model_fingerprint(plgn), "cpu")
     first, again = (make_shard(plan(some, 2)[1], recipe=recipe, folder=Path(f), key={}) for f in ("x", "y"))
     assert first["sha256"] == again["sha256"] and first["samples"] == 1
     assert [path.name for path in sorted(Path("x").glob("*.tar"))] == ["vif-train-000001.tar"]

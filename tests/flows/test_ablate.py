@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from flows import ablate
-from flows.ablate import DEFAULT, ROWS, Row, changed
+from flows.ablate import DEFAULT, ROWS, AblationRow, changed
 from sigforge.config.load import load_params, validate
 from sigforge.evaluation.ablation import PAPER, markdown, read_rows
 
@@ -52,7 +52,11 @@ TABLE = """
 import pathlib, sys
 (pathlib.Path(sys.argv[1]) / "table.md").write_text("| the table |")
 """
-TINY = (Row("w/o-all SM", "no-sm", {"plgn.sm": "none"}), Row("w/o-low SM", "no-low", {"plgn.sm": "no_low"}), DEFAULT)
+TINY = (
+    AblationRow("w/o-all SM", "no-sm", {"plgn.sm": "none"}),
+    AblationRow("w/o-low SM", "no-low", {"plgn.sm": "no_low"}),
+    DEFAULT,
+)
 
 
 @pytest.fixture

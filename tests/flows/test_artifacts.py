@@ -5,7 +5,7 @@ import pytest
 
 from flows import artifacts
 from sigforge.shards.layout import ShardPath
-from sigforge.shards.writer import Failure, Sample, write_shard
+from sigforge.shards.writer import SampleFailure, ShardSample, write_shard
 
 SUMMARY = {
     "task": "vif",
@@ -26,8 +26,8 @@ def summary(task):
 
 
 def test_shards_reads_what_the_writer_writes():
-    sample = Sample("000000000", "p0", "vif", b"aa", b"bb", "webp", {})
-    failed = Failure("000000001", "p1", "vif", "truncated")
+    sample = ShardSample("000000000", "p0", "vif", b"aa", b"bb", "webp", {})
+    failed = SampleFailure("000000001", "p1", "vif", "truncated")
     report = write_shard(ShardPath.of(Path("data/synth/vif"), "vif", "train", 0), [sample, failed], {"k": 1})
     text = artifacts.shards("vif")
     assert "vif: 1 pairs in 1 shards" in text

@@ -22,15 +22,15 @@ from sigforge.methods.sigfusion.plgn import KIND, Plgn
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
 from sigforge.methods.weights import MODEL, save_weights
 from sigforge.shards.layout import ShardPath, key_name
-from sigforge.shards.writer import Sample, write_shard
+from sigforge.shards.writer import ShardSample, write_shard
 from sigforge.stages import evaluate, report
-from sigforge.stages._base import Context
+from sigforge.stages._base import StageContext
 from sigforge.stages.ingest import SIMULATED
 from sigforge.synthesis.channels import task_channels
 from sigforge.synthesis.synthesizer import Synthesizer
 from sigforge.tracking import StageRun
 from sigforge.training.history import write_history
-from sigforge.training.loop import Row
+from sigforge.training.loop import HistoryRow
 
 ROOT = Path(__file__).parents[2]
 METRICS = ("q_g", "mi", "sd")
@@ -43,8 +43,8 @@ def tiny_params(size: int = 64, gallery: int = 2) -> Params:
     return validate(raw)
 
 
-def context(params: Params) -> Context:
-    return Context("report", None, params, StageRun())
+def context(params: Params) -> StageContext:
+    return StageContext("report", None, params, StageRun())
 
 
 def make_project(
@@ -141,7 +141,9 @@ def make_shard(data: Path, task: str, photos: list[Photo]) -> None:
     for number, photo in enumerate(photos):
         pair = synthesizer.pair(read_image(photo.path)[0], number)
         samples.append(
-            Sample(key_name(number), photo.photo_id, pair.subtask, encode_webp(pair.a), encode_webp(pair.b), "webp")
+            ShardSample(
+                key_name(number), photo.photo_id, pair.subtask, encode_webp(pair.a), encode_webp(pair.b), "webp"
+            )
         )
     write_shard(ShardPath.of(data / "synth" / task, task, "train", 0), samples, {})
 
@@ -162,11 +164,13 @@ def make_scores(data: Path, task: str, pairs: list[Pair], metrics) -> None:
     (target / "summary.json").write_text(json.dumps(summary))
 
 
-def history(names: tuple[str, ...], steps: int, final: dict[str, float]) -> list[Row]:
+def history(names: tuple[str, ...], steps: int, final: dict[str, float]) -> list[HistoryRow]:
     rows = [
-        Row(step, name, (place + 1) / (step + 5)) for step in range(0, steps, 10) for place, name in enumerate(names)
+        HistoryRow(step, name, (place + 1) / (step + 5))
+        for step in range(0, steps, 10)
+        for place, name in enumerate(names)
     ]
-    return rows + [Row(steps, f"val_{name}", value) for name, value in final.items()]
+    return rows + [HistoryRow(steps, f"val_{name}", value) for name, value in final.items()]
 
 
 @pytest.fixture(scope="session")

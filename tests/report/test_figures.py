@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 
 from sigforge.report.figures import INK, curves_figure, signals_figure
-from sigforge.report.signals import Curves, ModalitySignals
-from sigforge.training.loop import Row
+from sigforge.report.signals import ModalitySignals, SignalCurves
+from sigforge.training.loop import HistoryRow
 
 
-def history(**values: float) -> list[Row]:
-    return [Row(step, name, value / (step + 1)) for step in range(0, 50, 10) for name, value in values.items()]
+def history(**values: float) -> list[HistoryRow]:
+    return [HistoryRow(step, name, value / (step + 1)) for step in range(0, 50, 10) for name, value in values.items()]
 
 
 def measured() -> ModalitySignals:
     rng = np.random.default_rng(0)
-    curves = [Curves(name, 0, 64, tuple(rng.normal(size=(3, 64)))) for name in ("L2", "H1_1")]
+    curves = [SignalCurves(name, 0, 64, tuple(rng.normal(size=(3, 64)))) for name in ("L2", "H1_1")]
     strength = rng.random((3, 4, 5)) + 0.1
     return ModalitySignals(
         "ir", (np.zeros((8, 8)),) * 3, tuple(curves), ("L2", "H1_1", "H1_2", "H2_1", "H2_2"), strength, strength[:2, 0]
@@ -54,7 +54,7 @@ def test_ink_is_the_pages_text_colour(draw):
 
 
 def test_training_values_are_drawn_and_validation_values_are_not():
-    svg = curves_figure([("plgn", [*history(loss=1.0), Row(50, "val_psnr", 1e6)])], "x")
+    svg = curves_figure([("plgn", [*history(loss=1.0), HistoryRow(50, "val_psnr", 1e6)])], "x")
     assert ">loss<" in svg and ">plgn<" in svg and ">step<" in svg
     assert "psnr" not in svg and "1e+06" not in svg
 

@@ -6,7 +6,7 @@ import pytest
 from sigforge.core.images import decode_bytes, to_uint8, write_image
 from sigforge.dataset.tables import Pair
 from sigforge.metrics import get_metric
-from sigforge.report.gallery import OVERVIEW, Crop, disagreement, pair_scene, picture, scores_of
+from sigforge.report.gallery import OVERVIEW, ZoomWindow, disagreement, pair_scene, picture, scores_of
 
 
 def decoded(uri: str) -> np.ndarray:
@@ -42,12 +42,12 @@ def test_equal_texture_in_both_sources_does_not_attract_the_crop():
 
 def test_crop_keeps_exact_pixels_of_the_full_image():
     image = noise(400, 640)
-    shown = picture(image, "x", crop=Crop(100, 37, 50))
+    shown = picture(image, "x", crop=ZoomWindow(100, 37, 50))
     assert np.array_equal(to_uint8(decoded(shown.crop)), to_uint8(image)[100:150, 37:87])
 
 
 def test_overview_is_shrunk_and_its_frame_scales_with_it():
-    shown = picture(noise(400, 640), "x", crop=Crop(100, 160, 40))
+    shown = picture(noise(400, 640), "x", crop=ZoomWindow(100, 160, 40))
     assert (shown.width, shown.height) == (OVERVIEW, 200)
     assert decoded(shown.uri).shape[:2] == (200, OVERVIEW)
     assert shown.frame == "left:25.00%;top:25.00%;width:6.25%;height:10.00%"

@@ -16,7 +16,7 @@ from sigforge.core.images import encode_png
 from sigforge.shards.layout import ShardPath, key_name
 from sigforge.shards.pairs import ShardPairs
 from sigforge.shards.verify import verify
-from sigforge.shards.writer import Sample, write_shard
+from sigforge.shards.writer import ShardSample, write_shard
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def folder(tmp_path):
 
 def sample(n):
     a, b = (encode_png(np.random.default_rng([n, side]).integers(0, 256, (16, 16), np.uint8)) for side in (0, 1))
-    return Sample(key_name(n), f"p{n}", "vif", a, b, "png", {"seed": n})
+    return ShardSample(key_name(n), f"p{n}", "vif", a, b, "png", {"seed": n})
 
 
 def rebuilt(folder, change):
@@ -153,7 +153,7 @@ def test_counts_that_are_not_those_of_the_table(folder, promise):
 
 
 def test_a_member_that_is_no_image_though_its_hash_is_right(folder):
-    bad = [Sample(key_name(4), "p4", "vif", b"no image", sample(4).b, "png", {"seed": 4}), sample(5)]
+    bad = [ShardSample(key_name(4), "p4", "vif", b"no image", sample(4).b, "png", {"seed": 4}), sample(5)]
     write_shard(ShardPath.of(folder, "vif", "train", 2), bad, {"key": 1})
     assert verify(folder) == [
         f"{folder}/vif-train-000002.tar: 000000004.a: is no image file: remove it, or save the image again"

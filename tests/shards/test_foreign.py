@@ -13,7 +13,7 @@ import webdataset as wds
 from sigforge.core.images import encode_png, encode_webp
 from sigforge.shards.layout import ShardPath, key_name, shards_in
 from sigforge.shards.stream import ShardDataset
-from sigforge.shards.writer import Sample, write_shard
+from sigforge.shards.writer import ShardSample, write_shard
 
 COUNT = 5
 FACTS = ("a_sha256", "b_sha256", "licence", "n", "photo_id", "strength")
@@ -24,7 +24,7 @@ def sample(n, extension):
     rng = np.random.default_rng(n)
     a, b = (encode(rng.integers(0, 256, shape, np.uint8)) for shape in ((12, 10), (12, 10, 3)))
     facts = {"licence": "CC0", "n": n, "strength": 0.5 + n}
-    return Sample(key_name(n), f"p{n}", "vif", a, b, extension, facts)
+    return ShardSample(key_name(n), f"p{n}", "vif", a, b, extension, facts)
 
 
 @pytest.fixture(scope="module", params=["png", "webp"])

@@ -12,7 +12,7 @@ from sigforge.core.storage import place
 from sigforge.shards.layout import ShardPath, key_name, shards_in
 from sigforge.shards.pairs import ShardPairs, read_samples
 from sigforge.shards.verify import verify
-from sigforge.shards.writer import Failure, Sample, finished, write_shard
+from sigforge.shards.writer import SampleFailure, ShardSample, finished, write_shard
 
 KEY = {"parameters": "1"}
 
@@ -20,10 +20,10 @@ KEY = {"parameters": "1"}
 def samples(index):
     for number in range(3 * index, 3 * index + 3):
         if number == 4:
-            yield Failure(key_name(number), "p4", "vif", "too_small: x")
+            yield SampleFailure(key_name(number), "p4", "vif", "too_small: x")
             continue
         a, b = (encode_png(np.random.default_rng([number, side]).integers(0, 256, (9, 9), np.uint8)) for side in (0, 1))
-        yield Sample(key_name(number), f"p{number}", "vif", a, b, "png", {"n": number})
+        yield ShardSample(key_name(number), f"p{number}", "vif", a, b, "png", {"n": number})
 
 
 def write(folder, count=3):

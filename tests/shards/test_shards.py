@@ -13,7 +13,7 @@ from sigforge.core.images import encode_png, encode_webp
 from sigforge.shards.layout import ShardPath, key_name, shards_in
 from sigforge.shards.pairs import ShardPairs
 from sigforge.shards.verify import verify
-from sigforge.shards.writer import Failure, Sample, finished, write_shard
+from sigforge.shards.writer import SampleFailure, ShardSample, finished, write_shard
 
 KEY = {"parameters": "1", "inputs": "2"}
 
@@ -27,10 +27,10 @@ def samples(count=5, extension="webp"):
     encode = {"webp": encode_webp, "png": encode_png}[extension]
     for index in range(count):
         if index == 2:
-            yield Failure(key_name(index), f"photo-{index}", "vif", "too small")
+            yield SampleFailure(key_name(index), f"photo-{index}", "vif", "too small")
             continue
         a, b = encode(picture(index, 1)), encode(picture(100 + index))
-        yield Sample(key_name(index), f"photo-{index}", "vif", a, b, extension, {"seed": index, "licence": "CC0"})
+        yield ShardSample(key_name(index), f"photo-{index}", "vif", a, b, extension, {"seed": index, "licence": "CC0"})
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from sigforge.shards.layout import ShardPath, key_name
 from sigforge.shards.loader import ShardLoader
 from sigforge.shards.pairs import read_rows
 from sigforge.shards.stream import ShardDataset, buffered_order
-from sigforge.shards.writer import Failure, Sample, write_shard
+from sigforge.shards.writer import SampleFailure, ShardSample, write_shard
 
 SIZES = (7, 5, 6, 1, 9, 0, 8)
 COUNT = sum(SIZES)
@@ -33,13 +33,13 @@ def write(folder, encode=encode_webp, extension="webp"):
     numbers = itertools.count()
     for index, size in enumerate(SIZES):
         samples = [sample(next(numbers), encode, extension) for _ in range(size)]
-        failures = [Failure(f"{index:09d}", "f", "vif", "too_small: x")] if index % 2 else []
+        failures = [SampleFailure(f"{index:09d}", "f", "vif", "too_small: x")] if index % 2 else []
         write_shard(ShardPath.of(folder, "vif", "train", index), failures + samples, {"key": 1})
     return folder
 
 
 def sample(n, encode, extension):
-    return Sample(key_name(n), f"p{n}", "vif", encode(pixels(n, "a")), encode(pixels(n, "b")), extension, {"n": n})
+    return ShardSample(key_name(n), f"p{n}", "vif", encode(pixels(n, "a")), encode(pixels(n, "b")), extension, {"n": n})
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,9 @@ def test_other_files_of_a_shard_are_checked(tmp_path):
 
 def test_nothing_but_images_and_json_is_decoded(tmp_path):
     """A pickle under the name of an image is no image."""
-    bad = Sample(key_name(0), "p", "vif", b"\x80\x04cos\nsystem\n(S'false'\ntR.", encode_png(pixels(0, "b")), "png")
+    bad = ShardSample(
+        key_name(0), "p", "vif", b"\x80\x04cos\nsystem\n(S'false'\ntR.", encode_png(pixels(0, "b")), "png"
+    )
     write_shard(ShardPath.of(tmp_path, "vif", "train", 0), [bad], {})
     with pytest.raises(UserError, match=r"vif-train-000000.tar:000000000.a: is no image file"):
         list(ShardDataset(tmp_path))

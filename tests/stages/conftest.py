@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from sigforge.config.load import load_params, overlay
-from sigforge.stages._base import Context
+from sigforge.stages._base import StageContext
 from sigforge.tracking import StageRun
 from sigforge.training import loop
 
@@ -41,7 +41,7 @@ class Project:
     def call(self, stage, task="vif"):
         """The stage's ``run`` in this process; mistakes come as UserError."""
         params = load_params(self.folder / "params.yaml")
-        context = Context(stage, None if stage in ("pretrain", "report") else task, params, StageRun())
+        context = StageContext(stage, None if stage in ("pretrain", "report") else task, params, StageRun())
         with contextlib.chdir(self.folder), threads(params.compute.threads):
             importlib.import_module(f"sigforge.stages.{stage}").run(context)
 

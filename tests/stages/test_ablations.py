@@ -18,7 +18,7 @@ from sigforge.methods.sigfusion.plgn import load_plgn
 from sigforge.methods.sigfusion.sigformer import SigFormer, load_sigformer
 from sigforge.report.figures import curves_figure
 from sigforge.stages import pretext
-from sigforge.stages._base import Context
+from sigforge.stages._base import StageContext
 from sigforge.tracking import StageRun
 from sigforge.training.history import read_history
 
@@ -150,7 +150,7 @@ def test_without_pretext_the_network_is_handed_on_as_it_starts(project):
 def source_of(project, name):
     params = load_params(project.folder / "params.yaml")
     with contextlib.chdir(project.folder):
-        source = pretext.SOURCES[name](Context("pretext", "vif", params, StageRun()))
+        source = pretext.SOURCES[name](StageContext("pretext", "vif", params, StageRun()))
         return [source.load(index) for index in range(source.count)]
 
 

@@ -17,10 +17,10 @@ from sigforge.core.files import sha256_file
 from sigforge.core.images import read_image, write_image
 from sigforge.dataset.corpus import corpora, read_corpus, read_failures
 from sigforge.dataset.tables import read_pairs
-from sigforge.methods import registry as baselines
 from sigforge.methods import load as models
+from sigforge.methods import registry as baselines
 from sigforge.methods.published.registry import PublishedMethod, Weights
-from sigforge.stages._base import Context
+from sigforge.stages._base import StageContext
 from sigforge.stages.fuse import run
 from sigforge.tracking import StageRun
 
@@ -44,7 +44,7 @@ def fuse(project):
     def call(**methods):
         params = load_params(project.folder / "params.yaml")
         wanted = params.fuse.model_copy(update={"vif": {"mean": {}, **methods}})
-        context = Context("fuse", "vif", params.model_copy(update={"fuse": wanted}), StageRun())
+        context = StageContext("fuse", "vif", params.model_copy(update={"fuse": wanted}), StageRun())
         with contextlib.chdir(project.folder):
             run(context)
 

@@ -9,8 +9,8 @@ from sigforge.core.errors import UserError
 from sigforge.core.files import sha256_file
 from sigforge.core.images import read_image
 from sigforge.dataset.corpus import (
-    Entry,
-    Failure,
+    CorpusEntry,
+    CorpusFailure,
     check_cells,
     corpora,
     fused_by_all,
@@ -79,7 +79,7 @@ def test_every_cell_is_counted_once(project, pairs):
     write_corpus(root / "max/corpus.parquet", entries[1:])
     with pytest.raises(UserError, match=f"max: pair '{entries[0].pair_id}' is there 0 times"):
         check_cells(root, ["mean", "max"], pairs)
-    write_failures(root / "max/failures.parquet", [Failure(entries[0].pair_id, "truncated", "")])
+    write_failures(root / "max/failures.parquet", [CorpusFailure(entries[0].pair_id, "truncated", "")])
     assert check_cells(root, ["mean", "max"], pairs) == 1
     write_corpus(root / "max/corpus.parquet", entries)
     with pytest.raises(UserError, match="is there 2 times"):
@@ -116,8 +116,8 @@ def test_what_was_fused_before_an_end_is_kept(project, pairs, monkeypatch, stop)
 
 
 @pytest.fixture
-def shelf(tmp_path):
-    return recipes.Shelf(tmp_path / "corpus", "mark")
+def writer(tmp_path):
+    return recipes.CorpusWriter(tmp_path / "corpus", "mark")
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def absolute(project, pairs, monkeypatch):
     return pairs
 
 
-def test_networks_get_batches_of_one_size(absolute, shelf):
+def test_networks_get_batches_of_one_size(absolute, writer):
     """On a GPU; here the device is a CPU by another name."""
     sizes = []
 
@@ -135,21 +135,21 @@ def test_networks_get_batches_of_one_size(absolute, shelf):
         return (a + b) / 2
 
     odd = [pair if index % 3 else recipes.replace(pair, height=63) for index, pair in enumerate(absolute)]
-    results = [r for batch in recipes._fuse_on_device(odd, fuse=fuse, device="cpu:0", shelf=shelf) for r in batch]
+    results = [r for batch in recipes._fuse_on_device(odd, fuse=fuse, device="cpu:0", writer=writer) for r in batch]
     assert sorted(size[0] for size in sizes) == [3, 5] and len(results) == 8
-    assert all(isinstance(result, Entry) and result.fingerprint == "mark" for result in results)
+    assert all(isinstance(result, CorpusEntry) and result.fingerprint == "mark" for result in results)
     sizes.clear()
-    list(recipes._fuse_on_device(absolute, fuse=fuse, device="cpu", shelf=shelf))
+    list(recipes._fuse_on_device(absolute, fuse=fuse, device="cpu", writer=writer))
     assert [size[0] for size in sizes] == [1] * 8
 
 
-def test_a_bad_pair_does_not_spoil_its_batch(absolute, shelf, project):
+def test_a_bad_pair_does_not_spoil_its_batch(absolute, writer, project):
     os.truncate(project.folder / absolute[2].a_path, 50)
     fuse = lambda a, b: torch.maximum(a, b)  # noqa: E731
-    (results,) = recipes._fuse_on_device(absolute, fuse=fuse, device="cpu:0", shelf=shelf)
-    assert {r.pair_id for r in results if isinstance(r, Failure)} == {absolute[2].pair_id}
-    first = next(result for result in results if isinstance(result, Entry))
-    assert sha256_file(shelf.folder / f"{first.pair_id}.png") == first.sha256
+    (results,) = recipes._fuse_on_device(absolute, fuse=fuse, device="cpu:0", writer=writer)
+    assert {r.pair_id for r in results if isinstance(r, CorpusFailure)} == {absolute[2].pair_id}
+    first = next(result for result in results if isinstance(result, CorpusEntry))
+    assert sha256_file(writer.folder / f"{first.pair_id}.png") == first.sha256
 
 
 def test_a_batch_gives_the_bytes_of_its_pairs_alone(absolute):

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigforge.core.errors import UserError
-from sigforge.synthesis.crops import APART, Crop, crop_of
+from sigforge.synthesis.crops import APART, PhotoCrop, crop_of
 
 NAMES = (3, "sha")
 
@@ -48,7 +48,7 @@ def test_asking_for_more_changes_none_and_names_decide():
 def test_what_cannot_be_cut_is_said():
     with pytest.raises(UserError, match="40x300 is smaller than synth.size 64"):
         crop_of(40, 300, 64)
-    assert crop_of(64, 64, 64, 1, NAMES) == Crop(0, 0, 64, flip=True)
+    assert crop_of(64, 64, 64, 1, NAMES) == PhotoCrop(0, 0, 64, flip=True)
     with pytest.raises(UserError, match="64x64 has room for 2 different crops of 64"):
         crop_of(64, 64, 64, 2, NAMES)
 
@@ -56,7 +56,7 @@ def test_what_cannot_be_cut_is_said():
 def test_cutting_shrinks_the_square_and_mirrors():
     photo = np.zeros((80, 120, 3), np.float32)
     photo[10:50, 20:40] = 1
-    cut = Crop(10, 20, 40).cut(photo, 20)
+    cut = PhotoCrop(10, 20, 40).cut(photo, 20)
     assert cut.shape == (20, 20, 3) and (cut[:, :10] == 1).all() and (cut[:, 10:] == 0).all()
-    np.testing.assert_array_equal(Crop(10, 20, 40, flip=True).cut(photo, 20), cut[:, ::-1])
-    np.testing.assert_array_equal(Crop(10, 20, 20).cut(photo, 20), photo[10:30, 20:40])
+    np.testing.assert_array_equal(PhotoCrop(10, 20, 40, flip=True).cut(photo, 20), cut[:, ::-1])
+    np.testing.assert_array_equal(PhotoCrop(10, 20, 20).cut(photo, 20), photo[10:30, 20:40])

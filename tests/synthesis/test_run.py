@@ -27,9 +27,9 @@ from sigforge.synthesis.channels import task_channels
 from sigforge.synthesis.estimate import estimate
 from sigforge.synthesis.gates import Gates
 from sigforge.synthesis.originals import Originals
-from sigforge.synthesis.plan import Planned, plan, shard_path
+from sigforge.synthesis.plan import PlannedSample, plan, shard_path
 from sigforge.synthesis.run import beyond, make_shards
-from sigforge.synthesis.samples import Recipe
+from sigforge.synthesis.samples import SynthesisRecipe
 
 KEY = {"parameters": "1"}
 COUNT, SIZE = 9, 64
@@ -46,7 +46,7 @@ def recipe(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     architecture = {"sigformer": config.model_dump(mode="json"), "channels": list(plgn.modulators)}
     save_weights(path, plgn, kind=KIND, config=architecture)
-    return Recipe("vif", 7, SIZE, "webp", True, path, "fingerprint", "cpu")
+    return SynthesisRecipe("vif", 7, SIZE, "webp", True, path, "fingerprint", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_retry_makes_only_what_failed(recipe, photos, undisturbed, tmp_path, mon
     original = factory._load
 
     def load(entry, *rest):
-        made.extend([entry.number] if isinstance(entry, Planned) else [])
+        made.extend([entry.number] if isinstance(entry, PlannedSample) else [])
         return original(entry, *rest)
 
     monkeypatch.setattr(factory, "_load", load)

@@ -102,9 +102,9 @@ def score(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a method lacks a pair.")] = False,
 ) -> int:
     """Score fused images: means with 95 % intervals, best bold, over the pairs that every method has fused."""
-    from sigforge.cli.score import Outputs, score_inputs
+    from sigforge.cli.score import ScoreOutputs, score_inputs
 
-    outputs = Outputs(csv, parquet, leaderboard or (), plot)
+    outputs = ScoreOutputs(csv, parquet, leaderboard or (), plot)
     return score_inputs(
         a, b, fused, metrics=metrics, reference=reference, outputs=outputs, workers=workers, strict=strict
     )

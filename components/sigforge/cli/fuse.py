@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sigforge.cli.inputs import Job, match, report_left_out, require_same_size
+from sigforge.cli.inputs import FuseJob, match, report_left_out, require_same_size
 from sigforge.core.device import pick_device
 from sigforge.core.errors import ImageError, UserError
 from sigforge.core.images import read_image, write_image
@@ -47,7 +47,7 @@ def fuse_inputs(a: Path, b: Path, out: Path, *, task: str, model: str, options: 
     return 1 if failed or left_out else 0
 
 
-def fuse_job(job: Job, fuse: LumaFusion, task: str, device: str) -> tuple[np.ndarray, int]:
+def fuse_job(job: FuseJob, fuse: LumaFusion, task: str, device: str) -> tuple[np.ndarray, int]:
     """Fused pixels in [0, 1] and the bits that hold them: 16 if a source has more than 8.
 
     Raises:
@@ -59,7 +59,7 @@ def fuse_job(job: Job, fuse: LumaFusion, task: str, device: str) -> tuple[np.nda
     return fuse_arrays(fuse, a, b, task, device=device), 16 if deep else 8
 
 
-def plan_outputs(jobs: Sequence[Job], out: Path, sources: tuple[Path, Path]) -> list[Path]:
+def plan_outputs(jobs: Sequence[FuseJob], out: Path, sources: tuple[Path, Path]) -> list[Path]:
     """Where each result goes.
 
     Raises:

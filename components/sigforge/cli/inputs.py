@@ -14,7 +14,7 @@ from sigforge.dataset.tasks import MODALITIES
 
 
 @dataclass(frozen=True)
-class Job:
+class FuseJob:
     """Two source files and the stem they share, or that of the first."""
 
     name: str
@@ -22,7 +22,7 @@ class Job:
     b: str
 
 
-def match(a: Path, b: Path) -> tuple[list[Job], list[Quarantined]]:
+def match(a: Path, b: Path) -> tuple[list[FuseJob], list[Quarantined]]:
     """The pair of two files, or the pairs of two folders and the files without a partner.
 
     Raises:
@@ -34,11 +34,11 @@ def match(a: Path, b: Path) -> tuple[list[Job], list[Quarantined]]:
     if a.is_dir() is not b.is_dir():
         raise UserError(f"{a} and {b}: a file and a folder do not pair: give two files or two folders")
     if not a.is_dir():
-        return [Job(a.stem, str(a), str(b))], []
+        return [FuseJob(a.stem, str(a), str(b))], []
     # Task, source and licence only label what a manifest would hold.
     task = "vif"
     found, left_out = pair_folders(a, b, task=task, subtask=next(iter(MODALITIES[task])), source="", licence="")
-    return [Job(Path(pair.a_path).stem, pair.a_path, pair.b_path) for pair in found], left_out
+    return [FuseJob(Path(pair.a_path).stem, pair.a_path, pair.b_path) for pair in found], left_out
 
 
 def require_same_size(first: tuple[str, np.ndarray], other: tuple[str, np.ndarray]) -> None:

@@ -13,9 +13,9 @@ from sigforge.core.errors import ImageError, UserError
 from sigforge.core.images import read_image
 from sigforge.core.subsets import spread
 from sigforge.dataset.sources.folders import photo_folder
-from sigforge.evaluation.realism.compare import COLUMNS, Realism, compare
+from sigforge.evaluation.realism.compare import COLUMNS, RealismComparison, compare
 from sigforge.evaluation.realism.image_statistics import measure
-from sigforge.evaluation.realism.two_sample import Estimate
+from sigforge.evaluation.realism.two_sample import IntervalEstimate
 from sigforge.report.realism import first_of_each_photograph
 from sigforge.shards.layout import shards_in
 from sigforge.shards.pairs import ShardPairs
@@ -72,7 +72,7 @@ class _Reader:
             yield pairs[index]["ab".index(member)]
 
 
-def _table(found: Realism) -> Table:
+def _table(found: RealismComparison) -> Table:
     counts = ", ".join(f"{count} {COLUMNS[name]}" for name, count in found.images.items())
     table = Table(title=f"distance from real images ({counts}; crops of {found.side} pixels)", title_justify="left")
     table.add_column("distance")
@@ -86,7 +86,7 @@ def _table(found: Realism) -> Table:
     return table
 
 
-def _text(estimate: Estimate) -> str:
+def _text(estimate: IntervalEstimate) -> str:
     if np.isnan(estimate.high):
         return f"{estimate.value:.3g}"
     return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from sigforge.cli.console import show
 from sigforge.cli.inputs import report_left_out
-from sigforge.cli.scoring import LUMA, SOURCES, Plan, Unit, plan_units, score_units
+from sigforge.cli.scoring import LUMA, SOURCES, ScoringPlan, ScoringUnit, plan_units, score_units
 from sigforge.core.errors import UserError
 from sigforge.core.parallel import run_units
 from sigforge.core.progress import progress
 from sigforge.evaluation.distributions import check_format, write_plot
-from sigforge.evaluation.leaderboard import Cell, Leaderboard, build_leaderboard
+from sigforge.evaluation.leaderboard import BoardCell, Leaderboard, build_leaderboard
 from sigforge.evaluation.leaderboard_formats import TEST_LABEL, format_of, title, write_leaderboard
 from sigforge.evaluation.score_table import Scores
 from sigforge.metrics import select_metrics
@@ -30,7 +30,7 @@ CHUNK = 16
 
 
 @dataclass(frozen=True)
-class Outputs:
+class ScoreOutputs:
     """Files to write beside what is printed."""
 
     csv: Path | None = None
@@ -67,7 +67,7 @@ def score_inputs(
     *,
     metrics: str = "paper",
     reference: Path | None = None,
-    outputs: Outputs | None = None,
+    outputs: ScoreOutputs | None = None,
     workers: int = 1,
     strict: bool = False,
 ) -> int:
@@ -79,7 +79,7 @@ def score_inputs(
     Raises:
         UserError: a wrong path, metric or format, or nothing to score.
     """
-    outputs = outputs or Outputs()
+    outputs = outputs or ScoreOutputs()
     outputs.check()
     chosen = select_metrics(metrics, reference=reference is not None)
     plan = plan_units(a, b, fused, reference)
@@ -98,7 +98,7 @@ def score_inputs(
     return 1 if plan.bad or bad or (strict and plan.missing) else 0
 
 
-def run_plan(plan: Plan, metrics: Sequence[str], workers: int) -> tuple[Scores, Counter, bool]:
+def run_plan(plan: ScoringPlan, metrics: Sequence[str], workers: int) -> tuple[Scores, Counter, bool]:
     """Score every unit: the scores, counts of the files read, and whether one could not be used."""
     scores, seen, bad = Scores.empty(plan.pairs, plan.methods, metrics), Counter(), False
     with progress("score", len(plan.units)) as bar:
@@ -113,7 +113,7 @@ def run_plan(plan: Plan, metrics: Sequence[str], workers: int) -> tuple[Scores, 
     return scores, seen, bad
 
 
-def chunks(units: Sequence[Unit], workers: int) -> list[Sequence[Unit]]:
+def chunks(units: Sequence[ScoringUnit], workers: int) -> list[Sequence[ScoringUnit]]:
     """Pairs in the portions that workers get: single ones in this process, a few for others."""
     size = 1 if workers <= 1 else max(1, min(CHUNK, len(units) // (4 * workers)))
     return [units[start : start + size] for start in range(0, len(units), size)]
@@ -154,6 +154,6 @@ def tables(board: Leaderboard) -> Iterator[Table]:
         yield table
 
 
-def _printed(cell: Cell) -> Text:
+def _printed(cell: BoardCell) -> Text:
     text = Text(cell.text, {1: "bold", 2: "underline"}.get(cell.place, ""))
     return text.append(f"\n{cell.interval}", "not bold not underline dim") if cell.interval else text

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sigforge.cli.inputs import Job, match, require_same_size
+from sigforge.cli.inputs import FuseJob, match, require_same_size
 from sigforge.core.colour import luma
 from sigforge.core.errors import ImageError, UserError
 from sigforge.core.images import decode_bytes, is_grey, read_bytes
@@ -23,7 +23,7 @@ SOURCES = "sources"
 
 
 @dataclass(frozen=True)
-class Unit:
+class ScoringUnit:
     """One pair, by its number, and what the methods made of it; ``reference`` is empty where there is none."""
 
     pair: int
@@ -34,7 +34,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScoringPlan:
     """What is to be scored.
 
     Attributes:
@@ -46,13 +46,13 @@ class Plan:
 
     pairs: tuple[str, ...]
     methods: tuple[str, ...]
-    units: tuple[Unit, ...]
+    units: tuple[ScoringUnit, ...]
     bad: tuple[Quarantined, ...]
     missing: tuple[Quarantined, ...]
 
 
 @dataclass(frozen=True)
-class Scored:
+class UnitScores:
     """What became of a unit: scores by method, what could not be used, and counts of (kind, whose) files read."""
 
     pair: int
@@ -61,7 +61,7 @@ class Scored:
     seen: Counter = field(default_factory=Counter)
 
 
-def plan_units(a: Path, b: Path, fused: Sequence[Path], reference: Path | None = None) -> Plan:
+def plan_units(a: Path, b: Path, fused: Sequence[Path], reference: Path | None = None) -> ScoringPlan:
     """Match sources, reference and fused images by stem.
 
     Raises:
@@ -80,29 +80,29 @@ def plan_units(a: Path, b: Path, fused: Sequence[Path], reference: Path | None =
     units = []
     for number, job in enumerate(jobs):
         paths = {label: by_name[job.name] for label, by_name in made.items() if job.name in by_name}
-        units.append(Unit(number, job.a, job.b, references[job.name], paths))
+        units.append(ScoringUnit(number, job.a, job.b, references[job.name], paths))
     told = {item.path for item in bad}
     missing = [item for item in missing if item.path not in told]
-    return Plan(tuple(job.name for job in jobs), tuple(sorted(made)), tuple(units), _once(bad), tuple(missing))
+    return ScoringPlan(tuple(job.name for job in jobs), tuple(sorted(made)), tuple(units), _once(bad), tuple(missing))
 
 
-def score_units(units: Sequence[Unit], *, metrics: Sequence[str]) -> list[Scored]:
+def score_units(units: Sequence[ScoringUnit], *, metrics: Sequence[str]) -> list[UnitScores]:
     """Score several pairs, one image after the other."""
     return [score_unit(unit, metrics=metrics) for unit in units]
 
 
-def score_unit(unit: Unit, *, metrics: Sequence[str]) -> Scored:
+def score_unit(unit: ScoringUnit, *, metrics: Sequence[str]) -> UnitScores:
     """Score every fused image of a pair on luma of the 8-bit images.
 
     A fused image that cannot be used is left out; a source or reference that cannot takes the pair with it.
     """
-    result = Scored(unit.pair)
+    result = UnitScores(unit.pair)
     try:
         sources = [_read(path, SOURCES, result.seen) for path in (unit.a, unit.b, unit.reference) if path]
         for path, image in zip((unit.b, unit.reference), sources[1:]):
             require_same_size((unit.a, sources[0]), (path, image))
     except ImageError as error:
-        return Scored(unit.pair, {}, [_quarantined(error)], result.seen)
+        return UnitScores(unit.pair, {}, [_quarantined(error)], result.seen)
     a, b, *reference = map(_batch, sources)
     for method, path in unit.fused.items():
         try:
@@ -116,7 +116,7 @@ def score_unit(unit: Unit, *, metrics: Sequence[str]) -> Scored:
     return result
 
 
-def _partners(a: Path, jobs: Sequence[Job], path: Path) -> tuple[dict[str, str], list[Quarantined]]:
+def _partners(a: Path, jobs: Sequence[FuseJob], path: Path) -> tuple[dict[str, str], list[Quarantined]]:
     """The images of a folder by the stems of the sources, or the one file for the one pair."""
     found, without = match(a, path)
     return ({job.name: job.b for job in found} if a.is_dir() else {jobs[0].name: str(path)}), without

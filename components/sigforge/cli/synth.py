@@ -18,9 +18,9 @@ from sigforge.shards.layout import shards_in
 from sigforge.shards.writer import finished
 from sigforge.synthesis.estimate import estimate
 from sigforge.synthesis.gates import refused_photos
-from sigforge.synthesis.plan import Plan, plan
+from sigforge.synthesis.plan import ShardPlan, plan
 from sigforge.synthesis.run import Report, beyond
-from sigforge.synthesis.samples import Recipe, sized_for
+from sigforge.synthesis.samples import SynthesisRecipe, sized_for
 from sigforge.synthesis.summary import run_plan
 from sigforge.synthesis.synthesizer import trained_subtasks
 
@@ -56,7 +56,9 @@ def synthesise(
     check_reachable(out)
     photos, bad = check_photos(images, licence, workers)
     device = pick_device().torch.type
-    recipe = Recipe(task, seed, size, "webp", True, model, model_fingerprint(model), device, **sized_for(device))
+    recipe = SynthesisRecipe(
+        task, seed, size, "webp", True, model, model_fingerprint(model), device, **sized_for(device)
+    )
     facts = [
         task,
         seed,
@@ -117,7 +119,7 @@ def check_photos(folder: Path, licence: str, workers: int) -> tuple[list[Photo],
     return photos, left_out
 
 
-def refuse_other_shards(out: Place, key: dict[str, object], shards: Plan, task: str) -> None:
+def refuse_other_shards(out: Place, key: dict[str, object], shards: ShardPlan, task: str) -> None:
     """Leave alone what somebody else, or another run, has made.
 
     Raises:

@@ -88,7 +88,7 @@ class IngestPhotos(Section):
     min_photos: int = Field(2, ge=1)
 
 
-class Ingest(Section):
+class IngestParams(Section):
     """One entry per task, and the photographs."""
 
     photos: IngestPhotos
@@ -98,7 +98,7 @@ class Ingest(Section):
     mef: IngestPairs
 
 
-class Fuse(Section):
+class FuseParams(Section):
     """Per task: method name to its options."""
 
     vif: dict[str, dict[str, Any]] = Field(min_length=1)
@@ -107,7 +107,7 @@ class Fuse(Section):
     mef: dict[str, dict[str, Any]] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _known_methods(self) -> "Fuse":
+    def _known_methods(self) -> "FuseParams":
         from sigforge.methods.produce import configured
 
         for task in ("vif", "mif", "mfif", "mef"):
@@ -119,7 +119,7 @@ class Fuse(Section):
         return self
 
 
-class Systems(Section):
+class SystemsParams(Section):
     """Per task: system name to its options; what is not named is not trained."""
 
     vif: dict[str, dict[str, Any]] = {}
@@ -128,7 +128,7 @@ class Systems(Section):
     mef: dict[str, dict[str, Any]] = {}
 
     @model_validator(mode="after")
-    def _known_systems(self) -> "Systems":
+    def _known_systems(self) -> "SystemsParams":
         from sigforge.methods.systems.registry import parse_options
 
         for task in ("vif", "mif", "mfif", "mef"):
@@ -140,7 +140,7 @@ class Systems(Section):
         return self
 
 
-class Transfer(Section):
+class TransferParams(Section):
     """Per task: systems that are trained once more, on synthetic pairs before the real ones."""
 
     vif: tuple[str, ...] = ()
@@ -149,7 +149,7 @@ class Transfer(Section):
     mef: tuple[str, ...] = ()
 
 
-class SigFormer(SigFormerConfig):
+class SigFormerParams(SigFormerConfig):
     """The architecture, which model files carry, and how its weights come about, which they do not."""
 
     pretrained: bool = Field(True, description="trained by Eq. 15 before others build on it; else left as it starts")
@@ -160,13 +160,13 @@ class SigFormer(SigFormerConfig):
         return SigFormerConfig.model_validate(self.model_dump(exclude={"pretrained"}))
 
 
-class Plgn(TrainConfig):
+class PlgnParams(TrainConfig):
     """Training the signal modulators."""
 
     sm: Modulated = Field("all", description="subbands that have a modulator; all but 'all' are the paper's ablations")
 
 
-class Synth(Section):
+class SynthParams(Section):
     """Synthesis of photograph pairs into shards."""
 
     size: int = Field(256, ge=64, le=2048, description="side of the synthetic images, pixels")
@@ -182,7 +182,7 @@ class Synth(Section):
     gates: Gates = Gates()
 
 
-class Pretext(TrainConfig):
+class PretextParams(TrainConfig):
     """Training the fusion network on synthetic pairs."""
 
     source: Literal["plgn", "natural", "none"] = Field(
@@ -191,13 +191,13 @@ class Pretext(TrainConfig):
     exposure_target: Literal["max", "well_exposed"] = "max"
 
 
-class Finetune(TrainConfig):
+class FinetuneParams(TrainConfig):
     """Fine-tuning the fusion network on real pairs."""
 
     exposure_target: Literal["max", "well_exposed"] = "max"
 
 
-class Evaluate(Section):
+class EvaluateParams(Section):
     """Metrics reported for every method."""
 
     metrics: tuple[str, ...] = ("q_g", "q_m", "q_p", "mi", "sd", "vif_sum")
@@ -215,7 +215,7 @@ class Evaluate(Section):
         return names
 
 
-class Realism(Section):
+class RealismParams(Section):
     """How synthetic images are compared with real ones."""
 
     images: int = Field(
@@ -224,14 +224,14 @@ class Realism(Section):
     side: int = Field(128, ge=32, description="crops that are measured, pixels; smaller where an image is")
 
 
-class Report(Section):
+class ReportParams(Section):
     """What the HTML report shows."""
 
     gallery: int = Field(2, ge=1, le=20, description="test pairs shown per task")
-    realism: Realism = Realism()
+    realism: RealismParams = RealismParams()
 
 
-class Compute(Section):
+class ComputeParams(Section):
     """Where and how fast; nothing here may change a result, so no stage depends on it."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -245,19 +245,19 @@ class Params(Section):
     """The whole of params.yaml."""
 
     seed: int = Field(ge=0)
-    compute: Compute
-    sigformer: SigFormer
-    ingest: Ingest
-    fuse: Fuse
-    systems: Systems = Systems()
-    transfer: Transfer = Transfer()
+    compute: ComputeParams
+    sigformer: SigFormerParams
+    ingest: IngestParams
+    fuse: FuseParams
+    systems: SystemsParams = SystemsParams()
+    transfer: TransferParams = TransferParams()
     pretrain: TrainConfig
-    plgn: Plgn
-    synth: Synth
-    pretext: Pretext
-    finetune: Finetune
-    evaluate: Evaluate
-    report: Report
+    plgn: PlgnParams
+    synth: SynthParams
+    pretext: PretextParams
+    finetune: FinetuneParams
+    evaluate: EvaluateParams
+    report: ReportParams
 
     @model_validator(mode="after")
     def _transferred_are_systems(self) -> "Params":

@@ -89,7 +89,7 @@ def carry_chroma(a: "Image", b: "Image") -> "tuple[Image, Image] | None":
 
 
 @dataclass(frozen=True)
-class Policy:
+class ColourPolicy:
     """What one task does with colour.
 
     Args:
@@ -107,28 +107,28 @@ class Policy:
 
 
 _CARRIED = "the mean of both, weighted by distance from neutral"
-COLOUR_POLICIES: dict[str, Policy] = {
+COLOUR_POLICIES: dict[str, ColourPolicy] = {
     policy.task: policy
     for policy in (
-        Policy(
+        ColourPolicy(
             "vif",
             carry_chroma,
             {"ir": "drop", "vis": "keep"},
             "luma is fused; chroma is the visible image's (the infrared image is grey)",
         ),
-        Policy(
+        ColourPolicy(
             "mif",
             carry_chroma,
             {"ct": "drop", "mri": "drop", "pet": "modulate", "spect": "modulate"},
             "luma is fused; chroma is the PET or SPECT image's pseudo-colour, MRI-CT stays grey",
         ),
-        Policy(
+        ColourPolicy(
             "mfif",
             carry_chroma,
             {"near": "keep", "far": "keep"},
             f"luma is fused; chroma is {_CARRIED}",
         ),
-        Policy(
+        ColourPolicy(
             "mef",
             carry_chroma,
             {"under": "modulate", "over": "modulate"},
@@ -138,7 +138,7 @@ COLOUR_POLICIES: dict[str, Policy] = {
 }
 
 
-def colour_policy(task: str) -> Policy:
+def colour_policy(task: str) -> ColourPolicy:
     """Return the colour policy of ``task``.
 
     Raises:
@@ -159,7 +159,7 @@ def describe(task: str) -> str:
     return f"{task}: {colour_policy(task).summary}"
 
 
-def restore_colour(fused_y: "Image", a: "Image", b: "Image", policy: Policy | str) -> "Image":
+def restore_colour(fused_y: "Image", a: "Image", b: "Image", policy: ColourPolicy | str) -> "Image":
     """Give a fused luma plane the colour its sources call for.
 
     Args:

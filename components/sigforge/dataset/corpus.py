@@ -22,7 +22,7 @@ CORPUS, FAILURES = "corpus.parquet", "failures.parquet"
 
 
 @dataclass(frozen=True)
-class Entry:
+class CorpusEntry:
     """One fused image of a corpus."""
 
     pair_id: str
@@ -33,7 +33,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Failure:
+class CorpusFailure:
     """A pair that could not be fused: the reason in one word, and what a person should know."""
 
     pair_id: str
@@ -41,26 +41,26 @@ class Failure:
     detail: str
 
 
-def read_corpus(folder: Path) -> list[Entry]:
+def read_corpus(folder: Path) -> list[CorpusEntry]:
     """The table of one method's fused images; empty if there is none."""
-    return _read(folder / CORPUS, Entry)
+    return _read(folder / CORPUS, CorpusEntry)
 
 
-def read_failures(folder: Path) -> list[Failure]:
+def read_failures(folder: Path) -> list[CorpusFailure]:
     """The pairs that one method could not fuse; empty if there is no table."""
-    return _read(folder / FAILURES, Failure)
+    return _read(folder / FAILURES, CorpusFailure)
 
 
-def write_corpus(path: Path, entries: Iterable[Entry]) -> None:
+def write_corpus(path: Path, entries: Iterable[CorpusEntry]) -> None:
     """Write the table whole or not at all, sorted by pair."""
-    _write(path, entries, Entry)
+    _write(path, entries, CorpusEntry)
 
 
-def write_failures(path: Path, failures: Iterable[Failure]) -> None:
+def write_failures(path: Path, failures: Iterable[CorpusFailure]) -> None:
     """Write the table of failures, or remove it where there are none."""
     failures = list(failures)
     if failures:
-        _write(path, failures, Failure)
+        _write(path, failures, CorpusFailure)
     else:
         path.unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ from sigforge.metrics import Metric, get_metric
 
 
 @dataclass(frozen=True)
-class Change:
+class MetricChange:
     """One metric of one system: means over the test pairs, and of the pairs' differences with the 95 % interval.
 
     Attributes:
@@ -49,7 +49,7 @@ class GainTable:
     pairs: int
     simulated: bool
     metrics: tuple[Metric, ...]
-    rows: Mapping[str, Sequence[Change]]
+    rows: Mapping[str, Sequence[MetricChange]]
 
     @property
     def caption(self) -> str:
@@ -84,7 +84,7 @@ def build_gain(task: str, values: Sequence[dict], metrics: Sequence[str], *, sim
     return GainTable(task, len(pairs), simulated, tuple(map(get_metric, metrics)), rows)
 
 
-def change(before: np.ndarray, after: np.ndarray, metric: Metric) -> Change:
+def change(before: np.ndarray, after: np.ndarray, metric: Metric) -> MetricChange:
     """Of one metric's values (P,) on the same pairs; those that are undefined in one of both are left out.
 
     A metric whose best value is a target is compared by the distance from it.
@@ -97,10 +97,10 @@ def change(before: np.ndarray, after: np.ndarray, metric: Metric) -> Change:
     defined = np.isfinite(before) & np.isfinite(after)
     before, after = metric.compared(before[defined]), metric.compared(after[defined])
     if not before.size:
-        return Change(*[math.nan] * 4, sign=0)
+        return MetricChange(*[math.nan] * 4, sign=0)
     low, high = (float(bound[0]) for bound in bootstrap_interval((after - before)[:, None]))
     sign = 0 if not (low > 0 or high < 0) else 1 if (low > 0) == metric.higher_is_better else -1
-    return Change(float(before.mean()), float(after.mean()), low, high, sign)
+    return MetricChange(float(before.mean()), float(after.mean()), low, high, sign)
 
 
 def markdown(table: GainTable) -> str:

@@ -16,7 +16,7 @@ UNDEFINED = "n/a"
 
 
 @dataclass(frozen=True)
-class Cell:
+class BoardCell:
     """One method under one metric.
 
     Attributes:
@@ -34,7 +34,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Column:
+class BoardColumn:
     """One metric: a cell per method, over the pairs where it is defined for all of them.
 
     Attributes:
@@ -46,7 +46,7 @@ class Column:
     metric: Metric
     symbol: str
     pairs: int
-    cells: tuple[Cell, ...]
+    cells: tuple[BoardCell, ...]
     ranks: tuple[float, ...]
     p: float
 
@@ -68,7 +68,7 @@ class Leaderboard:
 
     methods: tuple[str, ...]
     ranks: tuple[float, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[BoardColumn, ...]
     pairs: int
     notes: tuple[str, ...] = ()
 
@@ -116,7 +116,7 @@ def build_leaderboard(
     return Leaderboard(sorted_names, sorted_ranks, tuple(_arranged(columns, order)), len(values), notes)
 
 
-def build_column(values: np.ndarray, metric: Metric) -> Column:
+def build_column(values: np.ndarray, metric: Metric) -> BoardColumn:
     """The column of one metric; ``values`` is (P, M)."""
     values = metric.compared(values)
     finite = np.isfinite(values)
@@ -134,10 +134,10 @@ def build_column(values: np.ndarray, metric: Metric) -> Column:
     ranks, places = _ranks(means.round(digits), metric.higher_is_better)
     cells = (_cell(*numbers, digits) for numbers in zip(means, low, high, places, strict=True))
     pairs = len(kept) if used.size else 0
-    return Column(metric, metric.symbol, pairs, tuple(cells), tuple(ranks.tolist()), p)
+    return BoardColumn(metric, metric.symbol, pairs, tuple(cells), tuple(ranks.tolist()), p)
 
 
-def _arranged(columns: Sequence[Column], order: Sequence[int]) -> Iterator[Column]:
+def _arranged(columns: Sequence[BoardColumn], order: Sequence[int]) -> Iterator[BoardColumn]:
     """The columns with methods in this order, and with symbols that tell variants of one metric apart."""
     count = Counter(column.symbol for column in columns)
     for column in columns:
@@ -146,9 +146,9 @@ def _arranged(columns: Sequence[Column], order: Sequence[int]) -> Iterator[Colum
         yield dataclasses.replace(column, symbol=symbol, cells=cells, ranks=ranks)
 
 
-def _one_per_family(columns: Sequence[Column]) -> list[Column]:
+def _one_per_family(columns: Sequence[BoardColumn]) -> list[BoardColumn]:
     """The columns that ranks are averaged over: of variants the one that the others name, else the first shown."""
-    families: dict[str, Column] = {}
+    families: dict[str, BoardColumn] = {}
     for column in columns:
         name = column.metric.variant_of or column.metric.name
         if name not in families or column.metric.name == name:
@@ -156,28 +156,28 @@ def _one_per_family(columns: Sequence[Column]) -> list[Column]:
     return list(families.values())
 
 
-def _distances(columns: Sequence[Column]) -> Iterator[str]:
+def _distances(columns: Sequence[BoardColumn]) -> Iterator[str]:
     for metric in (column.metric for column in columns if column.metric.target is not None):
         yield f"{metric.name} is shown as its distance from {metric.target:g}, its best value"
 
 
-def _uncounted(columns: Sequence[Column], counted: Sequence[Column]) -> Iterator[str]:
+def _uncounted(columns: Sequence[BoardColumn], counted: Sequence[BoardColumn]) -> Iterator[str]:
     names = {column.metric.name for column in counted}
     if others := [column.metric.name for column in columns if column.metric.name not in names]:
         yield f"rank: one variant of each metric counts, {len(names)} of {len(columns)}; not {', '.join(others)}"
 
 
-def _where_undefined(columns: Sequence[Column], pairs: int) -> list[str]:
+def _where_undefined(columns: Sequence[BoardColumn], pairs: int) -> list[str]:
     fewer = [column for column in columns if column.pairs < pairs]
     return [
         f"{c.metric.name} is over the {c.pairs} of {pairs} pairs where no method shown lacks a value" for c in fewer
     ]
 
 
-def _cell(mean: float, low: float, high: float, place: int, digits: int) -> Cell:
+def _cell(mean: float, low: float, high: float, place: int, digits: int) -> BoardCell:
     text = f"{mean:z.{digits}f}" if math.isfinite(mean) else UNDEFINED
     interval = f"{low:z.{digits}f}, {high:z.{digits}f}" if math.isfinite(low) else ""
-    return Cell(float(mean), float(low), float(high), text, interval, int(place))
+    return BoardCell(float(mean), float(low), float(high), text, interval, int(place))
 
 
 def _digits(means: np.ndarray) -> int:

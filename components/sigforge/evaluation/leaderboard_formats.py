@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sigforge.core.errors import UserError
 from sigforge.core.files import write_atomic
-from sigforge.evaluation.leaderboard import Cell, Column, Leaderboard
+from sigforge.evaluation.leaderboard import BoardCell, BoardColumn, Leaderboard
 
 WIDEST = 8
 """Metrics side by side; more go into further tables."""
@@ -99,7 +99,7 @@ def tex(text: str) -> str:
     return "".join(_TEX.get(char, char) for char in text)
 
 
-def title(column: Column) -> str:
+def title(column: BoardColumn) -> str:
     """Symbol of a metric and its arrow."""
     return f"{column.symbol} {column.metric.arrow}"
 
@@ -109,7 +109,7 @@ def grids(
     marks: Sequence[str],
     interval: str,
     escaped: Callable[[str], str] = str,
-    head: Callable[[Column], str] = title,
+    head: Callable[[BoardColumn], str] = title,
 ) -> Iterator[list[list[str]]]:
     """Tables of strings ready to be joined: heads, a row per method, the row of tests.
 
@@ -130,7 +130,7 @@ def grids(
         yield rows
 
 
-def _printed(cell: Cell, marks: Sequence[str], interval: str) -> str:
+def _printed(cell: BoardCell, marks: Sequence[str], interval: str) -> str:
     return marks[cell.place].format(cell.text) + (interval.format(cell.interval) if cell.interval else "")
 
 
@@ -147,7 +147,7 @@ def _bars(text: str) -> str:
     return re.sub(r"([|*<])", r"\\\1", text)
 
 
-def _latex_title(column: Column) -> str:
+def _latex_title(column: BoardColumn) -> str:
     base, mark, index, rest = re.fullmatch(r"([^_^ ]*)([_^]?)(\S*)(.*)", column.symbol).groups()
     symbol = rf"${tex(base)}{mark}{{\mathrm{{{tex(index.strip('{}'))}}}}}$" if mark else tex(base)
     return f"{symbol}{tex(rest)}~{column.metric.latex_arrow}"

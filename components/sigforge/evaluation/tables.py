@@ -17,7 +17,7 @@ CSV_COLUMNS = ("task", "subtask", "data", "pairs", "method", "metric", "mean", "
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One method under one metric.
 
     Attributes:
@@ -34,12 +34,12 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One method; ``ours`` marks the network under test."""
 
     method: str
     ours: bool
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
 
     @property
     def label(self) -> str:
@@ -55,7 +55,7 @@ class Table:
     subtask: str
     pairs: int
     metrics: tuple[Metric, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
 
 def build_tables(task: str, values: Sequence[dict], metrics: Sequence[str], *, ours: str) -> list[Table]:
@@ -115,12 +115,12 @@ def _table(task: str, subtask: str, values: Sequence[dict], metrics: Sequence[st
     for row in values:
         grouped.setdefault((row["method"], row["metric"]), []).append(row["value"])
     columns = [_column([grouped[method, name] for method in methods], get_metric(name)) for name in metrics]
-    rows = (Row(method, method == ours, cells) for method, cells in zip(methods, zip(*columns), strict=True))
+    rows = (TableRow(method, method == ours, cells) for method, cells in zip(methods, zip(*columns), strict=True))
     pairs = len({row["pair_id"] for row in values})
     return Table(task, subtask, pairs, tuple(get_metric(name) for name in metrics), tuple(rows))
 
 
-def _column(values: Sequence[Sequence[float]], metric: Metric) -> list[Cell]:
+def _column(values: Sequence[Sequence[float]], metric: Metric) -> list[TableCell]:
     means, deviations = ([float(of(entries)) for entries in values] for of in (np.mean, np.std))
     finite = [mean for mean in means if math.isfinite(mean)]
     digits = 3 if max(map(abs, finite), default=0) < 10 else 2
@@ -129,7 +129,7 @@ def _column(values: Sequence[Sequence[float]], metric: Metric) -> list[Cell]:
     for mean, deviation in zip(means, deviations, strict=True):
         texts = [f"{value:.{digits}f}" if math.isfinite(value) else UNDEFINED for value in (mean, deviation)]
         place = round(mean, digits) if math.isfinite(mean) else None
-        cells.append(Cell(mean, deviation, *texts, rank=best.index(place) + 1 if place in best else 0))
+        cells.append(TableCell(mean, deviation, *texts, rank=best.index(place) + 1 if place in best else 0))
     return cells
 
 

@@ -1,6 +1,6 @@
 """How each kind of method makes a corpus: classical ones in processes, networks on a device, external ones their way.
 
-A pair that cannot be fused becomes a :class:`~sigforge.dataset.corpus.Failure` and the others go on.
+A pair that cannot be fused becomes a :class:`~sigforge.dataset.corpus.CorpusFailure` and the others go on.
 """
 
 import math
@@ -20,7 +20,7 @@ from sigforge.core.files import hash_of, sha256_file
 from sigforge.core.images import read_image, write_image
 from sigforge.core.parallel import run_units
 from sigforge.core.provenance import code_hash, module_of
-from sigforge.dataset.corpus import Entry, Failure, image_path
+from sigforge.dataset.corpus import CorpusEntry, CorpusFailure, image_path
 from sigforge.dataset.tables import Pair
 from sigforge.methods import load as models
 from sigforge.methods.apply import LumaFusion, fuse_batch, fuse_files
@@ -43,12 +43,12 @@ GPU_BATCH = 8
 """Pairs of one size that a network fuses together on a GPU. On a CPU it takes one at a time, so that bytes do not
 depend on which pairs happened to be missing."""
 
-Result = Entry | Failure
-Draw = Callable[[Pair], np.ndarray]
+CorpusResult = CorpusEntry | CorpusFailure
+PairFusion = Callable[[Pair], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Compute:
+class CorpusCompute:
     """Where methods run: ``cpu`` or ``cuda`` for networks, processes for the others; and what configured paths mean."""
 
     device: str = "cpu"
@@ -57,18 +57,18 @@ class Compute:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class CorpusWriter:
     """Where the images of one corpus are put, and the hash of what made them."""
 
     folder: Path
     mark: str
 
-    def attempt(self, pair: Pair, draw: Draw, inputs: tuple[str, ...] = ()) -> Result:
+    def fuse_and_store(self, pair: Pair, fuse: PairFusion, inputs: tuple[str, ...] = ()) -> CorpusResult:
         """Make the image of a pair and put it down, or say why not.
 
         Args:
             pair: whose image is made.
-            draw: a pair to its fused image, (H, W) or (H, W, 3) in [0, 1]; what it raises becomes a recorded failure.
+            fuse: a pair to its fused image, (H, W) or (H, W, 3) in [0, 1]; what it raises becomes a recorded failure.
             inputs: hashes of what the image depends on beside the pair and the method.
 
         Raises:
@@ -76,12 +76,12 @@ class Shelf:
         """
         started = time.perf_counter()
         try:
-            image = draw(pair)
+            image = fuse(pair)
         except Exception as error:
             return _failure(pair, error)
-        return self.put(pair, image, time.perf_counter() - started, inputs)
+        return self.store(pair, image, time.perf_counter() - started, inputs)
 
-    def put(self, pair: Pair, image: np.ndarray, seconds: float, inputs: tuple[str, ...] = ()) -> Entry:
+    def store(self, pair: Pair, image: np.ndarray, seconds: float, inputs: tuple[str, ...] = ()) -> CorpusEntry:
         """Write an image; what goes wrong here, goes wrong for all.
 
         Args:
@@ -95,11 +95,11 @@ class Shelf:
         """
         path = image_path(self.folder, pair.pair_id)
         write_image(path, image)
-        return Entry(pair.pair_id, sha256_file(path), inputs_hash(pair, inputs), round(seconds, 4), self.mark)
+        return CorpusEntry(pair.pair_id, sha256_file(path), inputs_hash(pair, inputs), round(seconds, 4), self.mark)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class CorpusRecipe:
     """How one corpus is made.
 
     Args:
@@ -109,7 +109,7 @@ class Recipe:
     """
 
     identity: dict[str, object]
-    make: Callable[[list[Pair]], Iterator[list[Result]]]
+    make: Callable[[list[Pair]], Iterator[list[CorpusResult]]]
     inputs: Callable[[Pair], tuple[str, ...]] = lambda pair: ()
 
 
@@ -144,8 +144,8 @@ def configured(name: str, options: dict[str, object], task: str) -> FusionMethod
 
 
 def recipe_of(
-    folder: Path, name: str, options: dict[str, Any], task: str, pairs: Sequence[Pair], compute: Compute
-) -> Recipe:
+    folder: Path, name: str, options: dict[str, Any], task: str, pairs: Sequence[Pair], compute: CorpusCompute
+) -> CorpusRecipe:
     """How ``fuse.<task>.<name>`` of params.yaml makes its corpus.
 
     Args:
@@ -168,16 +168,18 @@ def recipe_of(
         fuse = partial(models.load(name, task, device=compute.device).fuse, **options)
         return _on_device(folder, identity, fuse, compute)
     identity |= {"code": _code(module_of(method.function))}
-    work = partial(_fuse_chunk, name=name, options=options, shelf=Shelf(folder, hash_of(identity)))
-    return Recipe(identity, partial(_fuse_in_processes, work=work, workers=compute.workers))
+    work = partial(_fuse_chunk, name=name, options=options, writer=CorpusWriter(folder, hash_of(identity)))
+    return CorpusRecipe(identity, partial(_fuse_in_processes, work=work, workers=compute.workers))
 
 
 def _external(
-    folder: Path, identity: dict[str, object], options: ExternalOptions, pairs: Sequence[Pair], compute: Compute
-) -> Recipe:
+    folder: Path, identity: dict[str, object], options: ExternalOptions, pairs: Sequence[Pair], compute: CorpusCompute
+) -> CorpusRecipe:
     if isinstance(options, CommandOptions):
         identity |= {"files": command_files(options.command)}
-        return Recipe(identity, partial(_fuse_by_command, options=options, shelf=Shelf(folder, hash_of(identity))))
+        return CorpusRecipe(
+            identity, partial(_fuse_by_command, options=options, writer=CorpusWriter(folder, hash_of(identity)))
+        )
     path = compute.resolve(options.path)
     if isinstance(options, ModelOptions):
         fuse = load_model_file(path, device=compute.device)
@@ -185,34 +187,38 @@ def _external(
     images = FusedFolder(path, pairs)
     if images.unused:
         print(f"{path}: {len(images.unused)} images belong to no pair, e.g. {images.unused[0]}", file=sys.stderr)
-    return Recipe(identity, partial(_take, images=images, shelf=Shelf(folder, hash_of(identity))), images.hashes)
+    return CorpusRecipe(
+        identity, partial(_take, images=images, writer=CorpusWriter(folder, hash_of(identity))), images.hashes
+    )
 
 
-def _on_device(folder: Path, identity: dict[str, object], fuse: LumaFusion, compute: Compute) -> Recipe:
-    make = partial(_fuse_on_device, fuse=fuse, device=compute.device, shelf=Shelf(folder, hash_of(identity)))
-    return Recipe(identity, make)
+def _on_device(folder: Path, identity: dict[str, object], fuse: LumaFusion, compute: CorpusCompute) -> CorpusRecipe:
+    make = partial(_fuse_on_device, fuse=fuse, device=compute.device, writer=CorpusWriter(folder, hash_of(identity)))
+    return CorpusRecipe(identity, make)
 
 
-def _fuse_in_processes(pairs: list[Pair], *, work: Callable, workers: int) -> Iterator[list[Result]]:
+def _fuse_in_processes(pairs: list[Pair], *, work: Callable, workers: int) -> Iterator[list[CorpusResult]]:
     yield from run_units(work, _chunks(pairs, CHUNK), workers=workers if len(pairs) > 4 * CHUNK else 1)
 
 
-def _fuse_chunk(pairs: Sequence[Pair], *, name: str, options: dict, shelf: Shelf) -> list[Result]:
+def _fuse_chunk(pairs: Sequence[Pair], *, name: str, options: dict, writer: CorpusWriter) -> list[CorpusResult]:
     fuse = partial(get_method(name).fuse, **options)
-    return [shelf.attempt(pair, lambda p: fuse_files(fuse, p.a_path, p.b_path, p.task)) for pair in pairs]
+    return [writer.fuse_and_store(pair, lambda p: fuse_files(fuse, p.a_path, p.b_path, p.task)) for pair in pairs]
 
 
-def _fuse_on_device(pairs: list[Pair], *, fuse: LumaFusion, device: str, shelf: Shelf) -> Iterator[list[Result]]:
+def _fuse_on_device(
+    pairs: list[Pair], *, fuse: LumaFusion, device: str, writer: CorpusWriter
+) -> Iterator[list[CorpusResult]]:
     sizes: dict[tuple[int, int], list[Pair]] = defaultdict(list)
     for pair in pairs:
         sizes[pair.height, pair.width].append(pair)
     for size in sorted(sizes, key=math.prod, reverse=True):  # the memory of the largest serves all
         bucket = sizes[size]
         for batch in _chunks(bucket, 1 if device == "cpu" else GPU_BATCH):
-            yield _fuse_together(batch, fuse=fuse, device=device, shelf=shelf)
+            yield _fuse_together(batch, fuse=fuse, device=device, writer=writer)
 
 
-def _fuse_together(batch: Sequence[Pair], *, fuse: LumaFusion, device: str, shelf: Shelf) -> list[Result]:
+def _fuse_together(batch: Sequence[Pair], *, fuse: LumaFusion, device: str, writer: CorpusWriter) -> list[CorpusResult]:
     """One batch; where it fails, its pairs one by one, so that only the guilty ones are recorded."""
     started = time.perf_counter()
     try:
@@ -221,29 +227,31 @@ def _fuse_together(batch: Sequence[Pair], *, fuse: LumaFusion, device: str, shel
     except Exception as error:
         if len(batch) == 1:
             return [_failure(batch[0], error)]
-        alone = (_fuse_together([pair], fuse=fuse, device=device, shelf=shelf) for pair in batch)
+        alone = (_fuse_together([pair], fuse=fuse, device=device, writer=writer) for pair in batch)
         return [result for results in alone for result in results]
     seconds = (time.perf_counter() - started) / len(batch)
-    return [shelf.put(pair, image, seconds) for pair, image in zip(batch, fused, strict=True)]
+    return [writer.store(pair, image, seconds) for pair, image in zip(batch, fused, strict=True)]
 
 
-def _take(pairs: list[Pair], *, images: FusedFolder, shelf: Shelf) -> Iterator[list[Result]]:
+def _take(pairs: list[Pair], *, images: FusedFolder, writer: CorpusWriter) -> Iterator[list[CorpusResult]]:
     for pair in pairs:
-        yield [shelf.attempt(pair, images.read, images.hashes(pair))]
+        yield [writer.fuse_and_store(pair, images.read, images.hashes(pair))]
 
 
-def _fuse_by_command(pairs: list[Pair], *, options: CommandOptions, shelf: Shelf) -> Iterator[list[Result]]:
+def _fuse_by_command(
+    pairs: list[Pair], *, options: CommandOptions, writer: CorpusWriter
+) -> Iterator[list[CorpusResult]]:
     batches = _chunks(pairs, options.batch)
     for number, batch in enumerate(batches, start=1):
-        with run_command(options, batch, shelf.folder / LOG) as done:
-            draw = partial(_delivered, done, FusedFolder(done.out, batch))
-            results = [shelf.attempt(pair, draw) for pair in batch]
+        with run_command(options, batch, writer.folder / LOG) as done:
+            fuse = partial(_delivered, done, FusedFolder(done.out, batch))
+            results = [writer.fuse_and_store(pair, fuse) for pair in batch]
         share = done.seconds / len(batch)
-        yield [replace(r, seconds=round(share, 4)) if isinstance(r, Entry) else r for r in results]
-        if done.problem and not any(isinstance(result, Entry) for result in results):
+        yield [replace(r, seconds=round(share, 4)) if isinstance(r, CorpusEntry) else r for r in results]
+        if done.problem and not any(isinstance(result, CorpusEntry) for result in results):
             # A program that gave nothing once will hardly do better, and may take its whole time limit again.
             rest = (pair for later in batches[number:] for pair in later)
-            yield [Failure(pair.pair_id, "command_failed", f"not tried: {done.problem}") for pair in rest]
+            yield [CorpusFailure(pair.pair_id, "command_failed", f"not tried: {done.problem}") for pair in rest]
             return
 
 
@@ -257,9 +265,9 @@ def _delivered(done: CommandRun, images: FusedFolder, pair: Pair) -> np.ndarray:
         raise ImageError(f"{{out}}/{Path(error.path).name}", reason, detail) from error
 
 
-def _failure(pair: Pair, error: Exception) -> Failure:
+def _failure(pair: Pair, error: Exception) -> CorpusFailure:
     reason = error.reason if isinstance(error, ImageError) else type(error).__name__
-    return Failure(pair.pair_id, reason, str(error).partition("\n")[0][:300])
+    return CorpusFailure(pair.pair_id, reason, str(error).partition("\n")[0][:300])
 
 
 def inputs_hash(pair: Pair, inputs: tuple[str, ...]) -> str:

@@ -14,7 +14,7 @@ Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
-class Context:
+class MetricContext:
     """One batch of fused images with their n sources, on the 8-bit grey scale that the metrics are defined on.
 
     Args:

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from sigforge.metrics.context import Context
+from sigforge.metrics.context import MetricContext
 from sigforge.metrics.registry import metric
 
 _JAGALINGAM = "Jagalingam & Hegde, A review of quality metrics for fused image, Aquatic Procedia 4, 2015"
@@ -23,7 +23,7 @@ _PEAK = 20 * math.log10(255)
     equation=_MSE,
     variant_of="psnr",
 )
-def mse(context: Context) -> Tensor:
+def mse(context: MetricContext) -> Tensor:
     """Mean squared error to the sources, images in [0, 1].
 
     Example:
@@ -44,7 +44,7 @@ def mse(context: Context) -> Tensor:
     equation=_MSE,
     variant_of="psnr",
 )
-def mse_255(context: Context) -> Tensor:
+def mse_255(context: MetricContext) -> Tensor:
     """Mean squared error to the sources, in squared grey levels."""
     return context.once(_errors).mean(0)
 
@@ -58,7 +58,7 @@ def mse_255(context: Context) -> Tensor:
     equation=r"\tfrac{1}{2HW} (\lVert A - F \rVert_2 + \lVert B - F \rVert_2)",
     variant_of="psnr",
 )
-def rmse_vifb(context: Context) -> Tensor:
+def rmse_vifb(context: MetricContext) -> Tensor:
     """Root mean squared error as VIFB computes it: smaller than the true one by the root of the number of pixels."""
     return context.once(_norms).mean(0)
 
@@ -70,7 +70,7 @@ def rmse_vifb(context: Context) -> Tensor:
     paper=_JAGALINGAM,
     equation=r"10 \log_{10} (255^2 / \mathrm{MSE})",
 )
-def psnr(context: Context) -> Tensor:
+def psnr(context: MetricContext) -> Tensor:
     """Peak signal-to-noise ratio to the sources, in dB. Infinite where the fused image equals all sources.
 
     Example:
@@ -90,7 +90,7 @@ def psnr(context: Context) -> Tensor:
     equation=r"20 \log_{10} (255 / \sqrt{\mathrm{MSE}_{[0,1]}})",
     variant_of="psnr",
 )
-def psnr_tang(context: Context) -> Tensor:
+def psnr_tang(context: MetricContext) -> Tensor:
     """Peak signal-to-noise ratio of Tang's tables, in dB. Infinite where the fused image equals all sources."""
     return _PEAK + _decibels(mse(context))
 
@@ -103,7 +103,7 @@ def psnr_tang(context: Context) -> Tensor:
     equation=r"20 \log_{10} (255 / \sqrt{\mathrm{RMSE_{VIFB}}})",
     variant_of="psnr",
 )
-def psnr_vifb(context: Context) -> Tensor:
+def psnr_vifb(context: MetricContext) -> Tensor:
     """Peak signal-to-noise ratio of VIFB's tables, in dB. Infinite where the fused image equals all sources."""
     return _PEAK + _decibels(rmse_vifb(context))
 
@@ -116,7 +116,7 @@ def psnr_vifb(context: Context) -> Tensor:
     equation=r"10 \log_{10} (\max(F)^2 / \mathrm{MSE})",
     variant_of="psnr",
 )
-def psnr_cddfuse(context: Context) -> Tensor:
+def psnr_cddfuse(context: MetricContext) -> Tensor:
     """Peak signal-to-noise ratio of CDDFuse's evaluator, in dB. Minus infinity where the fused image is black.
 
     NaN where the sources are black too: neither signal nor noise.
@@ -135,7 +135,7 @@ def psnr_cddfuse(context: Context) -> Tensor:
     equation=r"\overline{(R - F)^2}",
     variant_of="psnr_ref",
 )
-def mse_ref(context: Context) -> Tensor:
+def mse_ref(context: MetricContext) -> Tensor:
     """Mean squared error to the true fused image, images in [0, 1]."""
     return (context.reference - context.fused).square().mean((-2, -1)) / 255**2
 
@@ -148,17 +148,17 @@ def mse_ref(context: Context) -> Tensor:
     paper=_JAGALINGAM,
     equation=r"10 \log_{10} (255^2 / \overline{(R - F)^2})",
 )
-def psnr_ref(context: Context) -> Tensor:
+def psnr_ref(context: MetricContext) -> Tensor:
     """Peak signal-to-noise ratio to the true fused image, in dB. Infinite where they are equal."""
     return _decibels(mse_ref(context))
 
 
-def _errors(context: Context) -> Tensor:
+def _errors(context: MetricContext) -> Tensor:
     """Mean squared difference of each source and the fused image, in squared grey levels, (n, B)."""
     return (context.sources - context.fused).square_().mean((-2, -1))
 
 
-def _norms(context: Context) -> Tensor:
+def _norms(context: MetricContext) -> Tensor:
     """Norm of the difference of each source and the fused image, over the number of pixels, (n, B)."""
     return (context.once(_errors) / context.fused[0].numel()).sqrt()
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sigforge.metrics.context import Context
+from sigforge.metrics.context import MetricContext
 from sigforge.metrics.filters import smooth
 from sigforge.metrics.moments import C2, GAUSSIAN_11, halve
 from sigforge.metrics.registry import metric
@@ -26,7 +26,7 @@ _MAX_POWER = 10.0
     equation=r"\overline{(2\sigma_{RF} + C) / (\sigma_R^2 + \sigma_F^2 + C)}",
     variant_of="mef_ms_ssim",
 )
-def mef_ssim(context: Context) -> Tensor:
+def mef_ssim(context: MetricContext) -> Tensor:
     """Similarity in contrast and structure to the patch that the sources together would wish for.
 
     The wished patch is as strong as the strongest source's and points in the direction of all, weighted by strength.
@@ -48,7 +48,7 @@ def mef_ssim(context: Context) -> Tensor:
     paper=_MA,
     equation=r"\prod_{l=1}^{3} Q_l^{\beta_l}",
 )
-def mef_ms_ssim(context: Context) -> Tensor:
+def mef_ms_ssim(context: MetricContext) -> Tensor:
     """MEF-SSIM over three scales. NaN with a side below 44; a scale of negative quality counts as zero."""
     if min(context.fused.shape[-2:]) < 4 * _SIDE:
         return context.undefined
@@ -59,7 +59,7 @@ def mef_ms_ssim(context: Context) -> Tensor:
     return quality
 
 
-def _finest(context: Context) -> Tensor:
+def _finest(context: MetricContext) -> Tensor:
     return _quality(context.planes) if min(context.fused.shape[-2:]) >= _SIDE else context.undefined
 
 

@@ -11,7 +11,7 @@ import pywt
 import torch
 from torch import Tensor
 
-from sigforge.metrics.context import Context
+from sigforge.metrics.context import MetricContext
 from sigforge.metrics.registry import metric
 from sigforge.metrics.window_information import SIDE, window_information
 
@@ -29,7 +29,7 @@ _GRID = 1e-6
     symmetric=False,
     equation=_EQUATION,
 )
-def fmi(context: Context) -> Tensor:
+def fmi(context: MetricContext) -> Tensor:
     r"""Mutual information of 3x3 windows of the fused image and of each source, normalised, as a mean over windows.
 
     A window, stretched to [0, 1] and divided by its sum, is read as a distribution over nine bins. The joint
@@ -53,7 +53,7 @@ def fmi(context: Context) -> Tensor:
     equation=_EQUATION,
     variant_of="fmi",
 )
-def fmi_symmetric(context: Context) -> Tensor:
+def fmi_symmetric(context: MetricContext) -> Tensor:
     """FMI of pixels without the published code's dependence on order and scale. NaN with a side below 3.
 
     A window whose mass is all in one bin has no entropy to share: it scores 1 where both have the same bin, else 0.
@@ -71,7 +71,7 @@ def fmi_symmetric(context: Context) -> Tensor:
     equation=_EQUATION,
     variant_of="fmi",
 )
-def fmi_gradient(context: Context) -> Tensor:
+def fmi_gradient(context: MetricContext) -> Tensor:
     """Mutual information of the horizontal derivative. One where all images are equal; NaN with a side below 3."""
     return context.once(_of_gradients)[0]
 
@@ -84,7 +84,7 @@ def fmi_gradient(context: Context) -> Tensor:
     equation=_EQUATION,
     variant_of="fmi",
 )
-def fmi_gradient_symmetric(context: Context) -> Tensor:
+def fmi_gradient_symmetric(context: MetricContext) -> Tensor:
     """FMI of the horizontal derivative, alike for every source. NaN with a side below 3."""
     return context.once(_of_gradients)[1]
 
@@ -97,7 +97,7 @@ def fmi_gradient_symmetric(context: Context) -> Tensor:
     equation=_EQUATION,
     variant_of="fmi",
 )
-def fmi_dct(context: Context) -> Tensor:
+def fmi_dct(context: MetricContext) -> Tensor:
     """Mutual information of the cosine coefficients. One where all images are equal; NaN with a side below 3."""
     return window_information(_dct(_dct(context.planes).mT).mT.div(_GRID).round_())[1]
 
@@ -110,7 +110,7 @@ def fmi_dct(context: Context) -> Tensor:
     equation=_EQUATION,
     variant_of="fmi",
 )
-def fmi_wavelet(context: Context) -> Tensor:
+def fmi_wavelet(context: MetricContext) -> Tensor:
     """Mutual information of the four wavelet bands laid side by side. One where all images are equal.
 
     NaN with a side below 3.
@@ -123,11 +123,11 @@ def fmi_wavelet(context: Context) -> Tensor:
     return window_information(torch.cat((torch.cat((low, horizontal), -1), torch.cat((vertical, diagonal), -1)), -2))[1]
 
 
-def _of_pixels(context: Context) -> Tensor:
+def _of_pixels(context: MetricContext) -> Tensor:
     return window_information(context.planes)
 
 
-def _of_gradients(context: Context) -> Tensor:
+def _of_gradients(context: MetricContext) -> Tensor:
     if min(context.fused.shape[-2:]) < SIDE:
         return context.undefined.expand(2, -1)
     return window_information(torch.gradient(context.planes, dim=-1)[0])

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from sigforge.metrics.context import Context
+from sigforge.metrics.context import MetricContext
 from sigforge.metrics.filters import gaussian_window, smooth
 from sigforge.metrics.registry import metric
 
@@ -28,7 +28,7 @@ _FLAT = 1e-10
     paper="Sheikh & Bovik, Image information and visual quality, IEEE TIP 15(2), 2006 (pixel domain)",
     equation=r"\sum_{S=A,B} \frac{\sum \log(1 + g^2 \sigma_S^2 / (\sigma_V^2 + 2))}{\sum \log(1 + \sigma_S^2 / 2)}",
 )
-def vif_sum(context: Context) -> Tensor:
+def vif_sum(context: MetricContext) -> Tensor:
     r"""Visual information fidelity of the fused image to each source, summed; 2 where all three images are equal.
 
     Locally :math:`F = g S + V`. Both sums run over the valid pixels of four scales, each filtered and halved from the
@@ -52,7 +52,7 @@ def vif_sum(context: Context) -> Tensor:
     equation=r"\tfrac{1}{2}[\mathrm{VIFp}(A,F) + \mathrm{VIFp}(B,F)]",
     variant_of="vif_sum",
 )
-def vif(context: Context) -> Tensor:
+def vif(context: MetricContext) -> Tensor:
     """Visual information fidelity of the fused image to the average source; undefined where ``vif_sum`` is."""
     return context.once(_separate).mean(0)
 
@@ -66,7 +66,7 @@ def vif(context: Context) -> Tensor:
     symmetric=False,
     equation=r"\sum_{k=1}^{4} p_k \frac{\sum \mathrm{VID}_k}{\sum \mathrm{VIND}_k}",
 )
-def viff(context: Context) -> Tensor:
+def viff(context: MetricContext) -> Tensor:
     """Visual information fidelity for fusion: at every pixel and scale, of the source that shows through least.
 
     The scales weigh 1, 0, 0.15 and 1. A scale on which all sources are flat counts as fully preserved, so three equal
@@ -86,7 +86,7 @@ def viff(context: Context) -> Tensor:
     return total / sum(_VIFF_WEIGHTS)
 
 
-def _separate(context: Context) -> Tensor:
+def _separate(context: MetricContext) -> Tensor:
     """VIFp of the fused image to each source, (n, B)."""
     if min(context.fused.shape[-2:]) < _MIN_SIDE:
         return context.undefined.expand(len(context.sources), -1)
@@ -97,7 +97,7 @@ def _separate(context: Context) -> Tensor:
     return preserved / available
 
 
-def _scales(context: Context) -> list[tuple[Tensor, Tensor, Tensor]]:
+def _scales(context: MetricContext) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Per scale, each (n, B, h, w): variance of the source, gain from it to the fused image, variance not explained."""
     scales, planes = [], context.planes
     for length in _WINDOWS:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sigforge.metrics.context import Context, sobel
+from sigforge.metrics.context import MetricContext, sobel
 from sigforge.metrics.registry import metric
 
 #: Stands for an exactly zero derivative or strength, so that flat on flat compares as equal.
@@ -24,7 +24,7 @@ _BEST_ABF = 0.9994 * 0.9879 / (1 + math.exp(-22 * 0.2))
     symmetric=False,
     equation=r"\frac{1}{HW}\sum_p \frac{Q^{AF}_p g^A_p + Q^{BF}_p g^B_p}{g^A_p + g^B_p}",
 )
-def q_g(context: Context) -> Tensor:
+def q_g(context: MetricContext) -> Tensor:
     r"""Gradient-based fusion quality: how much edge strength and direction of the sources survives.
 
     Per source, with strength ratio :math:`G` and agreement of direction :math:`D` in [0, 1],
@@ -60,7 +60,7 @@ def q_g(context: Context) -> Tensor:
     equation=r"\frac{\sum_p Q^{AF}_p g^A_p + Q^{BF}_p g^B_p}{\sum_p g^A_p + g^B_p}",
     variant_of="q_g",
 )
-def qabf(context: Context) -> Tensor:
+def qabf(context: MetricContext) -> Tensor:
     r"""Gradient-based fusion quality, pixels weighted by the strength of the sources' edges.
 
     :math:`Q = 0.9994 [1 + e^{-15(G - 0.5)}]^{-1} 0.9879 [1 + e^{-22(A - 0.8)}]^{-1}`. Kept from the published code:
@@ -93,7 +93,7 @@ def qabf(context: Context) -> Tensor:
     "cosine harmonic wavelet transform, Signal, Image and Video Processing 7, 2013",
     equation=r"\frac{\sum_p [g^F > g^A, g^B] \sum_S (1 - Q^{SF}) w_S}{\sum_p \sum_S w_S}",
 )
-def nabf(context: Context) -> Tensor:
+def nabf(context: MetricContext) -> Tensor:
     """Fusion artefacts: edges of the fused image that are stronger than in every source and unlike them.
 
     Zero where the fused image is constant. NaN where a side is below 2 pixels.
@@ -113,7 +113,7 @@ def nabf(context: Context) -> Tensor:
     return (added * ((1 - preserved.sqrt_()) * weight).sum(0)).sum((-2, -1)) / weight.sum((0, -2, -1))
 
 
-def _sobel_strength(context: Context) -> Tensor:
+def _sobel_strength(context: MetricContext) -> Tensor:
     gx, gy = context.sobel
     return (gx.square() + gy.square()).sqrt_()
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from sigforge.metrics.context import Context, joint_frequencies
+from sigforge.metrics.context import MetricContext, joint_frequencies
 from sigforge.metrics.registry import metric
 
 _QU = "Qu, Zhang & Yan, Information measure for performance of image fusion, Electronics Letters 38(7), 2002"
@@ -19,7 +19,7 @@ _MI = r"I(A;F) + I(B;F),\quad I(X;F) = H(X) + H(F) - H(X,F)"
     paper=_QU,
     equation=_MI,
 )
-def mi(context: Context) -> Tensor:
+def mi(context: MetricContext) -> Tensor:
     """Mutual information between each source and the fused image, summed. Zero where the fused image is constant.
 
     Example:
@@ -39,7 +39,7 @@ def mi(context: Context) -> Tensor:
     equation=_MI,
     variant_of="mi",
 )
-def mi_nats(context: Context) -> Tensor:
+def mi_nats(context: MetricContext) -> Tensor:
     """``mi`` in nats: 0.693 times the number in bits. Zero where the fused image is constant."""
     return mi(context) * math.log(2)
 
@@ -52,7 +52,7 @@ def mi_nats(context: Context) -> Tensor:
     equation=_MI,
     variant_of="mi",
 )
-def mi_tang(context: Context) -> Tensor:
+def mi_tang(context: MetricContext) -> Tensor:
     """``mi`` with the published code's overflow; more than zero where a constant image is as bright as a source."""
     joint = context.joint_histograms.clone()
     joint[..., 254, :] += joint[..., 255, :]
@@ -70,7 +70,7 @@ def mi_tang(context: Context) -> Tensor:
     "Electronics Letters 44(18), 2008",
     equation=r"2 \left[ \frac{I(A;F)}{H(A) + H(F)} + \frac{I(B;F)}{H(B) + H(F)} \right]",
 )
-def q_mi(context: Context) -> Tensor:
+def q_mi(context: MetricContext) -> Tensor:
     """Mutual information with each source, each divided by the mean entropy of its pair. 2 where all are equal.
 
     NaN where the fused image and a source are both constant.
@@ -86,7 +86,7 @@ def q_mi(context: Context) -> Tensor:
     paper="Wang, Shen & Jin, Performance evaluation of image fusion techniques, in Stathaki (ed.), Image Fusion, 2008",
     equation=r"1 + \sum_{i=1}^{3} \tfrac{\lambda_i}{3} \log_{256} \tfrac{\lambda_i}{3}",
 )
-def q_ncie(context: Context) -> Tensor:
+def q_ncie(context: MetricContext) -> Tensor:
     """Nonlinear correlation information entropy of sources and fused image; 0.80188 where they share nothing.
 
     That is also its value on constant images. With n sources the matrix has n + 1 rows.
@@ -111,7 +111,7 @@ def q_ncie(context: Context) -> Tensor:
     paper="Roberts, van Aardt & Ahmed, Assessment of image fusion procedures, J. Applied Remote Sensing 2, 2008",
     equation=r"-\sum_{l=0}^{255} p_l \log_2 p_l",
 )
-def en(context: Context) -> Tensor:
+def en(context: MetricContext) -> Tensor:
     """Entropy of the fused image. Zero on a constant image."""
     return context.once(_entropies)[-1]
 
@@ -125,7 +125,7 @@ def en(context: Context) -> Tensor:
     "Biosystems Engineering 103(1), 2009",
     equation=r"\tfrac{1}{2} \sum_{S=A,B} \sum_{l: p^F_l > 0} p^S_l \log_2 (p^S_l / p^F_l)",
 )
-def ce(context: Context) -> Tensor:
+def ce(context: MetricContext) -> Tensor:
     """Cross entropy of the histograms of each source and the fused image. Zero where they are equal."""
     sources, fused = context.histograms[:-1], context.histograms[-1]
     ratio = torch.where(fused > 0, sources / fused, 1.0)
@@ -137,12 +137,12 @@ def entropy(frequencies: Tensor) -> Tensor:
     return torch.special.entr(frequencies).sum(-1) / math.log(2)
 
 
-def _entropies(context: Context) -> Tensor:
+def _entropies(context: MetricContext) -> Tensor:
     """Entropy of every plane, (n + 1, B)."""
     return entropy(context.histograms)
 
 
-def _shared(context: Context) -> Tensor:
+def _shared(context: MetricContext) -> Tensor:
     """Mutual information of each source with the fused image in bits, (n, B)."""
     separate = context.once(_entropies)
     return separate[:-1] + separate[-1] - entropy(context.joint_histograms.flatten(2))

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sigforge.metrics.context import Context
+from sigforge.metrics.context import MetricContext
 from sigforge.metrics.filters import gaussian_window, smooth
 
 #: The window of most papers, and the smaller one of Q_Y and Q_C.
@@ -45,8 +45,8 @@ def local_moments(planes: Tensor, window: tuple[float, ...]) -> Moments:
     return Moments(mean, variance, torch.where(flat, 0.0, covariance))
 
 
-def shared_moments(context: Context, window: tuple[float, ...]) -> Moments:
-    """:func:`local_moments` of a batch, for :meth:`Context.once`."""
+def shared_moments(context: MetricContext, window: tuple[float, ...]) -> Moments:
+    """:func:`local_moments` of a batch, for :meth:`MetricContext.once`."""
     return local_moments(context.planes, window)
 
 

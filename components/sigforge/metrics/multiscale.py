@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sigforge.metrics.context import Context
+from sigforge.metrics.context import MetricContext
 from sigforge.metrics.registry import metric
 
 #: Exponents of the finest and the next Haar level.
@@ -17,7 +17,7 @@ _LEVEL_WEIGHTS = (2 / 3, 1 / 3)
     paper="Wang & Liu, A novel image fusion metric based on multi-scale analysis, ICSP 2008",
     equation=r"\prod_{l=1}^{2} \left(\frac{\sum_p E^A_l W^A_l + E^B_l W^B_l}{\sum_p W^A_l + W^B_l}\right)^{\alpha_l}",
 )
-def q_m(context: Context) -> Tensor:
+def q_m(context: MetricContext) -> Tensor:
     r"""Multiscale fusion quality: Haar details of the fused image compared with those of each source.
 
     At level l and for source S with details H, V, D: :math:`W^S = H_S^2 + V_S^2 + D_S^2` and

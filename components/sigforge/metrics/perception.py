@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sigforge.metrics.context import Context, sobel
+from sigforge.metrics.context import MetricContext, sobel
 from sigforge.metrics.filters import smooth_same
 from sigforge.metrics.registry import metric
 
@@ -33,7 +33,7 @@ _CENTRE, _SURROUND = _unit_gaussian(2), _unit_gaussian(4)
     equation=r"\overline{\lambda_A \tfrac{\min(C_A, C_F)}{\max(C_A, C_F)}"
     r" + \lambda_B \tfrac{\min(C_B, C_F)}{\max(C_B, C_F)}},\ \lambda_S \propto C_S^2",
 )
-def q_cb(context: Context) -> Tensor:
+def q_cb(context: MetricContext) -> Tensor:
     """Preservation of masked local contrast, by the contrast of the sources.
 
     Images are stretched to 0..255 first. Contrast divides by a local mean, so black backgrounds make the value depend
@@ -57,7 +57,7 @@ def q_cb(context: Context) -> Tensor:
     equation=r"\frac{\sum_r \lambda_A D_A + \lambda_B D_B}{\sum_r \lambda_A + \lambda_B},\ "
     r"D_S = \overline{(h * (S - F))^2}",
 )
-def q_cv(context: Context) -> Tensor:
+def q_cv(context: MetricContext) -> Tensor:
     """Visible squared difference from each source, by the sources' edges. Zero where all images are equal.
 
     Images are stretched to 0..255 first; a constant one counts as black. Regions at the right and lower border are

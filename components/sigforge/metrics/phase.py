@@ -7,7 +7,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from sigforge.metrics.context import Context
+from sigforge.metrics.context import MetricContext
 from sigforge.metrics.filters import gaussian_window, smooth_same
 from sigforge.metrics.phase_congruency import phase_congruency
 from sigforge.metrics.registry import metric
@@ -28,7 +28,7 @@ Maps = tuple[Tensor, ...]
     "feature measurement, IJICIC 3(6A), 2007",
     equation=r"P_p P_M P_m,\quad P_X = \frac{1}{|\Omega|}\sum_p \max(\rho^A_X, \rho^B_X, \rho^{\max}_X)",
 )
-def q_p(context: Context) -> Tensor:
+def q_p(context: MetricContext) -> Tensor:
     r"""Phase-congruency fusion quality: local correlation of the fused image's features with the sources' features.
 
     The maps X are phase congruency, its maximum moment and its minimum moment. Each is compared with that of a, of b

@@ -1,4 +1,4 @@
-"""The registry of fusion metrics: every metric is a function of a :class:`Context` plus the facts that tables need."""
+"""The registry of fusion metrics: every metric is a function of a :class:`MetricContext` plus the facts that tables need."""
 
 import difflib
 import re
@@ -10,9 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from sigforge.core.errors import UserError
-from sigforge.metrics.context import Context
+from sigforge.metrics.context import MetricContext
 
-MetricFunction = Callable[[Context], Tensor]
+MetricFunction = Callable[[MetricContext], Tensor]
 Values = TypeVar("Values", float, np.ndarray)
 
 #: The six metrics of the SigFusion paper, in the order of its tables; its "VIFF" is ``vif_sum``.

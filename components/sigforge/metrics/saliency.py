@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sigforge.metrics.context import Context
+from sigforge.metrics.context import MetricContext
 from sigforge.metrics.moments import GAUSSIAN_7, GAUSSIAN_11, Moments, local_moments, shared_moments, ssim_map
 from sigforge.metrics.registry import metric
 
@@ -26,7 +26,7 @@ _REDUNDANT, _TINY = 0.75, 2e-16
     equation=r"\overline{\lambda\,\mathrm{SSIM}(A,F) + (1-\lambda)\,\mathrm{SSIM}(B,F)},\ "
     r"\lambda = \sigma_A^2 / (\sigma_A^2 + \sigma_B^2)",
 )
-def q_s(context: Context) -> Tensor:
+def q_s(context: MetricContext) -> Tensor:
     """Fusion quality index: similarity to the sources, by their local variance. NaN with a side below 11.
 
     Where all sources are flat they weigh the same. One where all images are equal.
@@ -42,7 +42,7 @@ def q_s(context: Context) -> Tensor:
     equation=r"\sum_w c(w) [\lambda\,\mathrm{SSIM}(A,F) + (1-\lambda)\,\mathrm{SSIM}(B,F)],\ "
     r"c \propto \max(\sigma_A^2, \sigma_B^2)",
 )
-def q_w(context: Context) -> Tensor:
+def q_w(context: MetricContext) -> Tensor:
     """Weighted fusion quality index: salient windows count more. NaN with a side below 11 or all sources constant.
 
     Flat windows weigh nothing; the published code gives exactly black ones the weight of a variance of one half, which
@@ -58,7 +58,7 @@ def q_w(context: Context) -> Tensor:
     paper=_PIELLA,
     equation=r"Q_W(A,B,F)\, Q_W(A',B',F')",
 )
-def q_e(context: Context) -> Tensor:
+def q_e(context: MetricContext) -> Tensor:
     """Edge-dependent fusion quality index. NaN with a side below 11 or all sources constant."""
     if min(context.fused.shape[-2:]) < len(GAUSSIAN_11):
         return context.undefined
@@ -75,7 +75,7 @@ def q_e(context: Context) -> Tensor:
     equation=r"\overline{\lambda S_A + (1-\lambda) S_B}\ \text{where}\ \mathrm{SSIM}(A,B) \ge 0.75,\ "
     r"\text{else}\ \overline{\max(S_A, S_B)}",
 )
-def q_y(context: Context) -> Tensor:
+def q_y(context: MetricContext) -> Tensor:
     """Similarity to both sources where they agree, and to the nearer one where they do not. NaN with a side below 7.
 
     A flat fused window on a flat source is compared by luminance alone; flat sources weigh the same.
@@ -99,7 +99,7 @@ def q_y(context: Context) -> Tensor:
     symmetric=False,
     equation=r"\overline{s\,S_A + (1-s)\,S_B},\ s = \sigma_{AF} / (\sigma_{AF} + \sigma_{BF})",
 )
-def q_c(context: Context) -> Tensor:
+def q_c(context: MetricContext) -> Tensor:
     """Similarity to the sources by their covariance with the fused image, as published. NaN with a side below 7.
 
     Where the weight is 0/0 (flat windows) both sources weigh the same.
@@ -116,12 +116,12 @@ def q_c(context: Context) -> Tensor:
     equation=r"\overline{s\,S_A + (1-s)\,S_B},\ s = \min(1, \max(0, \sigma_{AF} / (\sigma_{AF} + \sigma_{BF})))",
     variant_of="q_c",
 )
-def q_c_clipped(context: Context) -> Tensor:
+def q_c_clipped(context: MetricContext) -> Tensor:
     """Similarity to the sources by their covariance with the fused image. NaN with a side below 7."""
     return _answer(context, GAUSSIAN_7, lambda moments: _by_covariance(moments, clip=True))
 
 
-def _answer(context: Context, window: tuple[float, ...], quality: Callable[[Moments], Tensor]) -> Tensor:
+def _answer(context: MetricContext, window: tuple[float, ...], quality: Callable[[Moments], Tensor]) -> Tensor:
     if min(context.fused.shape[-2:]) < len(window):
         return context.undefined
     return quality(context.once(shared_moments, window))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from sigforge.metrics.context import Context
+from sigforge.metrics.context import MetricContext
 from sigforge.metrics.registry import PAPER, select_metrics
 
 #: Images are scored together up to this many pixels, on a CPU and on a GPU: more of them leave the cache (eight images
@@ -60,7 +60,7 @@ def score(
     together = max(1, _PIXELS_AT_ONCE[fused.is_cuda] // fused[0].numel())
     parts = [[] for _ in chosen]
     for planes in zip(*(level.split(together) for level in levels), strict=True):
-        context = Context(torch.stack(planes[: len(more) + 3]), None if reference is None else planes[-1])
+        context = MetricContext(torch.stack(planes[: len(more) + 3]), None if reference is None else planes[-1])
         for part, entry in zip(parts, chosen, strict=True):
             part.append(entry.function(context))
     return {entry.name: torch.cat(part) for entry, part in zip(chosen, parts, strict=True)}

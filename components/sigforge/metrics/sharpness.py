@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sigforge.metrics.context import Context, sobel
+from sigforge.metrics.context import MetricContext, sobel
 from sigforge.metrics.registry import metric
 
 _ESKICIOGLU = "Eskicioglu & Fisher, Image quality measures and their performance, IEEE Trans. Commun. 43(12), 1995"
@@ -24,7 +24,7 @@ _DIAGONAL = math.sqrt(2) / 2
     paper=_ESKICIOGLU,
     equation=r"\sqrt{\overline{(\partial_x F)^2} + \overline{(\partial_y F)^2}}",
 )
-def sf(context: Context) -> Tensor:
+def sf(context: MetricContext) -> Tensor:
     """Spatial frequency of the fused image: root of the mean squared differences. Zero on a constant image.
 
     NaN where H or W is 1.
@@ -41,7 +41,7 @@ def sf(context: Context) -> Tensor:
     equation=r"\sqrt{\frac{1}{HW}\sum (\partial_x F)^2 + \frac{1}{HW}\sum (\partial_y F)^2}",
     variant_of="sf",
 )
-def sf_vifb(context: Context) -> Tensor:
+def sf_vifb(context: MetricContext) -> Tensor:
     """Spatial frequency with one divisor, smaller than ``sf`` by about 1/W + 1/H. Zero on a constant image."""
     across, down = context.fused.diff(dim=-1), context.fused.diff(dim=-2)
     total = across.square().sum((-2, -1)) + down.square().sum((-2, -1))
@@ -55,7 +55,7 @@ def sf_vifb(context: Context) -> Tensor:
     paper=_CUI,
     equation=r"\frac{1}{(H-1)(W-1)}\sum_p \sqrt{\tfrac{1}{2}[(\partial_x F)^2 + (\partial_y F)^2]}",
 )
-def ag(context: Context) -> Tensor:
+def ag(context: MetricContext) -> Tensor:
     """Average gradient of the fused image. Zero on a constant image; NaN where H or W is below 2."""
     height, width = context.fused.shape[-2:]
     return ag_cddfuse(context) * (height * width) / max(1, (height - 1) * (width - 1))
@@ -69,7 +69,7 @@ def ag(context: Context) -> Tensor:
     equation=r"\frac{1}{HW}\sum_p \sqrt{\tfrac{1}{2}[(\partial_x F)^2 + (\partial_y F)^2]}",
     variant_of="ag",
 )
-def ag_cddfuse(context: Context) -> Tensor:
+def ag_cddfuse(context: MetricContext) -> Tensor:
     """Average gradient over all pixels. Zero on a constant image; NaN where H or W is below 2."""
     return context.once(_mean_gradient)
 
@@ -81,7 +81,7 @@ def ag_cddfuse(context: Context) -> Tensor:
     paper="Rajalingam & Priya, Hybrid multimodality medical image fusion technique, IJESI, 2018 (as VIFB cites it)",
     equation=r"\overline{\sqrt{S_x^2 + S_y^2}}",
 )
-def ei(context: Context) -> Tensor:
+def ei(context: MetricContext) -> Tensor:
     """Edge intensity of the fused image: its mean Sobel strength. Zero on a constant image."""
     gx, gy = sobel(F.pad(context.fused[None], (1, 1, 1, 1), mode="replicate")[0])
     return torch.hypot(gx, gy).mean((-2, -1))
@@ -96,7 +96,7 @@ def ei(context: Context) -> Tensor:
     paper="Zheng et al., A new metric based on extended spatial frequency, Information Fusion 8(2), 2007",
     equation=r"(SF_F - SF_R) / SF_R,\quad |\partial R| = \max(|\partial A|, |\partial B|)",
 )
-def q_sf(context: Context) -> Tensor:
+def q_sf(context: MetricContext) -> Tensor:
     """Ratio of spatial frequency error: how far the fused image is from the sharpest source at every pixel.
 
     Zero is best: blur lowers it, noise raises it. NaN where all sources are constant.
@@ -116,7 +116,7 @@ def _four_directions(planes: Tensor) -> list[tuple[Tensor, float]]:
     return [(planes.diff(dim=-1), 1.0), (below - above, 1.0), (falling, _DIAGONAL), (rising, _DIAGONAL)]
 
 
-def _mean_gradient(context: Context) -> Tensor:
+def _mean_gradient(context: MetricContext) -> Tensor:
     if min(context.fused.shape[-2:]) < 2:
         return context.undefined
     dy, dx = torch.gradient(context.fused, dim=(-2, -1))

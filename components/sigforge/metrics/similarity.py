@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sigforge.metrics.context import Context
+from sigforge.metrics.context import MetricContext
 from sigforge.metrics.moments import (
     GAUSSIAN_11,
     Moments,
@@ -33,7 +33,7 @@ _MIN_MS_SIDE = 10 * 2**4 + 1
     paper=_WANG,
     equation=r"\mathrm{SSIM}(A,F) + \mathrm{SSIM}(B,F)",
 )
-def ssim_sum(context: Context) -> Tensor:
+def ssim_sum(context: MetricContext) -> Tensor:
     """Structural similarity to each source, summed. Two where all images are equal; NaN with a side below 11.
 
     Example:
@@ -53,7 +53,7 @@ def ssim_sum(context: Context) -> Tensor:
     equation=r"\tfrac{1}{2}[\mathrm{SSIM}(A,F) + \mathrm{SSIM}(B,F)]",
     variant_of="ssim_sum",
 )
-def ssim_mean(context: Context) -> Tensor:
+def ssim_mean(context: MetricContext) -> Tensor:
     """Structural similarity to the average source. One where all images are equal; NaN with a side below 11."""
     return context.once(_ssim).mean(0)
 
@@ -66,7 +66,7 @@ def ssim_mean(context: Context) -> Tensor:
     equation=_SSIM,
     variant_of="ssim_sum",
 )
-def ssim_matlab(context: Context) -> Tensor:
+def ssim_matlab(context: MetricContext) -> Tensor:
     """Structural similarity over the whole image, border included. One where all images are equal."""
     return ssim_map(context.once(_bordered_moments)).mean((0, -2, -1))
 
@@ -79,7 +79,7 @@ def ssim_matlab(context: Context) -> Tensor:
     equation=_SSIM,
     variant_of="ssim_sum",
 )
-def ssim_tang(context: Context) -> Tensor:
+def ssim_tang(context: MetricContext) -> Tensor:
     """Structural similarity with stabilisers for L = 1 on images in 0..255; noise in flat areas weighs heavily."""
     return ssim_map(context.once(_bordered_moments), c1=0.01**2, c2=0.03**2).mean((0, -2, -1))
 
@@ -92,7 +92,7 @@ def ssim_tang(context: Context) -> Tensor:
     equation=r"\mathrm{SSIM}(A,F) + \mathrm{SSIM}(B,F)",
     variant_of="ssim_sum",
 )
-def ssim_cddfuse(context: Context) -> Tensor:
+def ssim_cddfuse(context: MetricContext) -> Tensor:
     """Structural similarity of CDDFuse's evaluator, where L is that of floats in [-1, 1]. NaN with a side below 7."""
     if min(context.fused.shape[-2:]) < 7:
         return context.undefined
@@ -108,7 +108,7 @@ def ssim_cddfuse(context: Context) -> Tensor:
     paper=_MS_WANG,
     equation=_MS_SSIM,
 )
-def ms_ssim(context: Context) -> Tensor:
+def ms_ssim(context: MetricContext) -> Tensor:
     """Multi-scale structural similarity to the average source. One where all are equal; NaN with a side below 161.
 
     A scale with negative mean similarity counts as zero, since it has no real power.
@@ -124,7 +124,7 @@ def ms_ssim(context: Context) -> Tensor:
     equation=_MS_SSIM,
     variant_of="ms_ssim",
 )
-def ms_ssim_sum(context: Context) -> Tensor:
+def ms_ssim_sum(context: MetricContext) -> Tensor:
     """Multi-scale structural similarity to each source, summed. Two where all are equal; NaN with a side below 161."""
     return context.once(_ms_ssim).sum(0)
 
@@ -137,12 +137,12 @@ def ms_ssim_sum(context: Context) -> Tensor:
     paper=_WANG,
     equation=_SSIM,
 )
-def ssim_ref(context: Context) -> Tensor:
+def ssim_ref(context: MetricContext) -> Tensor:
     """Structural similarity to the true fused image. One where they are equal; NaN with a side below 11."""
     return _mean_ssim(torch.stack((context.reference, context.fused)))[0]
 
 
-def _ssim(context: Context) -> Tensor:
+def _ssim(context: MetricContext) -> Tensor:
     """Mean similarity to each source, (n, B)."""
     if min(context.fused.shape[-2:]) < len(GAUSSIAN_11):
         return context.undefined.expand(len(context.sources), -1)
@@ -155,11 +155,11 @@ def _mean_ssim(planes: Tensor) -> Tensor:
     return ssim_map(local_moments(planes, GAUSSIAN_11)).mean((-2, -1))
 
 
-def _bordered_moments(context: Context) -> Moments:
+def _bordered_moments(context: MetricContext) -> Moments:
     return local_moments(F.pad(context.planes, (len(GAUSSIAN_11) // 2,) * 4, mode="replicate"), GAUSSIAN_11)
 
 
-def _ms_ssim(context: Context) -> Tensor:
+def _ms_ssim(context: MetricContext) -> Tensor:
     """Multi-scale similarity to each source, (n, B)."""
     if min(context.fused.shape[-2:]) < _MIN_MS_SIDE:
         return context.undefined.expand(len(context.sources), -1)

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from sigforge.metrics.context import Context
+from sigforge.metrics.context import MetricContext
 from sigforge.metrics.registry import metric
 
 _RAO = "Rao, In-fibre Bragg grating sensors, Measurement Science and Technology 8(4), 1997 (as the field cites it)"
@@ -17,7 +17,7 @@ _RAO = "Rao, In-fibre Bragg grating sensors, Measurement Science and Technology 
     paper=_RAO,
     equation=r"\sqrt{\frac{1}{HW}\sum_p (F_p - \bar F)^2}",
 )
-def sd(context: Context) -> Tensor:
+def sd(context: MetricContext) -> Tensor:
     """Standard deviation of the fused image, the field's measure of contrast. Zero on a constant image.
 
     Example:
@@ -38,7 +38,7 @@ def sd(context: Context) -> Tensor:
     equation=r"\sqrt{\frac{1}{HW}\sum_p \min(255, \max(0, F_p - \bar F)^2)}",
     variant_of="sd",
 )
-def sd_tang2022(context: Context) -> Tensor:
+def sd_tang2022(context: MetricContext) -> Tensor:
     """Standard deviation as MATLAB computes it on integers: differences rounded, clipped to 0..255, and so are squares.
 
     Zero on a constant image.
@@ -54,7 +54,7 @@ def sd_tang2022(context: Context) -> Tensor:
     paper="Deshmukh & Bhosale, Image fusion and image quality assessment of fused images, IJIP 4(5), 2010",
     equation=r"\tfrac{1}{2}[r(A,F) + r(B,F)]",
 )
-def cc(context: Context) -> Tensor:
+def cc(context: MetricContext) -> Tensor:
     """Correlation of the fused image with its sources. NaN where any of the three images is constant."""
     return _correlation(context.sources, context.fused).mean(0)
 
@@ -67,7 +67,7 @@ def cc(context: Context) -> Tensor:
     paper="Aslantas & Bendes, A new image quality metric for image fusion, AEU 69(12), 2015",
     equation=r"r(F - B, A) + r(F - A, B)",
 )
-def scd(context: Context) -> Tensor:
+def scd(context: MetricContext) -> Tensor:
     """Sum of the correlations of differences. NaN where a source or a difference image is constant."""
     return _correlation(context.fused - context.sources.flip(0), context.sources).sum(0)
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from sigforge.metrics.context import Context, joint_frequencies
+from sigforge.metrics.context import MetricContext, joint_frequencies
 from sigforge.metrics.information import entropy
 from sigforge.metrics.registry import metric
 
@@ -25,7 +25,7 @@ _EQUATION = r"\frac{I^q(A,F) + I^q(B,F)}{H(A)^q + H(B)^q + I^q(A,B)}"
     sources="pair",
     equation=_EQUATION,
 )
-def q_te(context: Context) -> Tensor:
+def q_te(context: MetricContext) -> Tensor:
     """Tsallis mutual information as Liu's toolbox computes it: joint cells (i, j) meet the marginals p_F(i) p_A(j).
 
     NaN where both sources are constant.
@@ -42,7 +42,7 @@ def q_te(context: Context) -> Tensor:
     equation=_EQUATION,
     variant_of="q_te",
 )
-def q_te_nava(context: Context) -> Tensor:
+def q_te_nava(context: MetricContext) -> Tensor:
     """Tsallis mutual information with each source, normalised. NaN where both sources are constant."""
     return _nava(context, exchanged=False)
 
@@ -56,12 +56,12 @@ def q_te_nava(context: Context) -> Tensor:
     equation=r"I^q(A,F) + I^q(B,F)",
     variant_of="q_te",
 )
-def q_te_cvejic(context: Context) -> Tensor:
+def q_te_cvejic(context: MetricContext) -> Tensor:
     """Sum of the Tsallis mutual informations with the sources. Zero where the fused image and sources are constant."""
     return _information(context.once(_joint_with_fused), _CVEJIC, exchanged=True).sum(0)
 
 
-def _nava(context: Context, *, exchanged: bool) -> Tensor:
+def _nava(context: MetricContext, *, exchanged: bool) -> Tensor:
     shared = _information(context.once(_joint_with_fused), _NAVA, exchanged=exchanged).sum(0)
     between = _information(context.once(_joint_of_sources), _NAVA, exchanged=exchanged)[0]
     total = entropy(context.histograms[:2]).pow(_NAVA).sum(0) + between
@@ -77,11 +77,11 @@ def _information(joint: Tensor, order: float, *, exchanged: bool) -> Tensor:
     return (1 - power.sum((-2, -1))) / (1 - order)
 
 
-def _joint_with_fused(context: Context) -> Tensor:
+def _joint_with_fused(context: MetricContext) -> Tensor:
     levels = context.stretched.long()
     return joint_frequencies(levels[:-1], levels[-1])
 
 
-def _joint_of_sources(context: Context) -> Tensor:
+def _joint_of_sources(context: MetricContext) -> Tensor:
     levels = context.stretched[:2].long()
     return joint_frequencies(levels[:1], levels[1])

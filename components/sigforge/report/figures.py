@@ -15,9 +15,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from sigforge.evaluation.realism.compare import COLUMNS, Realism
-from sigforge.report.signals import KINDS, Curves, ModalitySignals
-from sigforge.training.loop import Row
+from sigforge.evaluation.realism.compare import COLUMNS, RealismComparison
+from sigforge.report.signals import KINDS, ModalitySignals, SignalCurves
+from sigforge.training.loop import HistoryRow
 
 INK = "#010203"
 """Stands for the page's text colour until the SVG is written."""
@@ -62,7 +62,7 @@ LEGEND_LINE = 0.16
 """Inches; the legend stands beside its panel and must not be taller."""
 
 
-def curves_figure(panels: Sequence[tuple[str, Sequence[Row]]], name: str) -> str:
+def curves_figure(panels: Sequence[tuple[str, Sequence[HistoryRow]]], name: str) -> str:
     """Training losses over steps, one panel per (title, history); validation rows are left out.
 
     Args:
@@ -88,7 +88,7 @@ def signals_figure(measured: ModalitySignals, name: str) -> str:
         return _svg(figure)
 
 
-def spectra_figure(found: Mapping[str, Realism], name: str, *, target: str = "real") -> str:
+def spectra_figure(found: Mapping[str, RealismComparison], name: str, *, target: str = "real") -> str:
     """Power spectra of photographs, synthetic and real images, median and quartiles of crops; a panel per modality.
 
     Args:
@@ -106,7 +106,7 @@ def spectra_figure(found: Mapping[str, Realism], name: str, *, target: str = "re
         return _svg(figure)
 
 
-def _history(axes: Axes, title: str, history: Sequence[Row]) -> None:
+def _history(axes: Axes, title: str, history: Sequence[HistoryRow]) -> None:
     names = [name for name in dict.fromkeys(row.name for row in history) if not name.startswith("val_")]
     for name, (color, dashes) in zip(names, cycle(LINE_STYLES), strict=False):
         points = [(row.step, row.value) for row in history if row.name == name]
@@ -124,7 +124,7 @@ def _history(axes: Axes, title: str, history: Sequence[Row]) -> None:
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=1.8, borderaxespad=0)
 
 
-def _signal(axes: Axes, curves: Curves) -> None:
+def _signal(axes: Axes, curves: SignalCurves) -> None:
     for signal, kind, (color, dashes, _) in zip(curves.signals, KINDS, KIND_STYLES, strict=True):
         positions = range(curves.start, curves.start + len(signal))
         axes.plot(positions, signal, label=kind, color=color, linestyle=dashes, linewidth=0.9)
@@ -133,7 +133,7 @@ def _signal(axes: Axes, curves: Curves) -> None:
     axes.grid(color=INK, alpha=0.12, linewidth=0.5)
 
 
-def _spectra(axes: Axes, title: str, found: Realism, labels: Mapping[str, str]) -> None:
+def _spectra(axes: Axes, title: str, found: RealismComparison, labels: Mapping[str, str]) -> None:
     for column, (color, dashes, _) in zip(("before", "after", "real"), KIND_STYLES, strict=True):
         low, middle, high = found.spectra[column]
         frequency = np.arange(1, len(middle) + 1) / found.side

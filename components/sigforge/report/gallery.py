@@ -25,7 +25,7 @@ CROP_MINIMUM = 24
 
 
 @dataclass(frozen=True)
-class Crop:
+class ZoomWindow:
     """A square of ``side`` pixels whose upper left corner is (``top``, ``left``)."""
 
     top: int
@@ -61,14 +61,14 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Scene:
+class GalleryScene:
     """The pictures of one pair or photograph, with a title."""
 
     title: str
     pictures: tuple[Picture, ...]
 
 
-def pair_scene(pair: Pair, fused: Mapping[str, Path], scores: Mapping[str, tuple[str, str]]) -> Scene:
+def pair_scene(pair: Pair, fused: Mapping[str, Path], scores: Mapping[str, tuple[str, str]]) -> GalleryScene:
     """Both sources of a test pair and what every method made of them, with one crop at the same place in all.
 
     Args:
@@ -82,11 +82,11 @@ def pair_scene(pair: Pair, fused: Mapping[str, Path], scores: Mapping[str, tuple
     pictures += [
         picture(read_image(path)[0], method, crop=crop, score=scores.get(method, ())) for method, path in fused.items()
     ]
-    return Scene(f"{pair.pair_id} ({pair.width} × {pair.height})", tuple(pictures))
+    return GalleryScene(f"{pair.pair_id} ({pair.width} × {pair.height})", tuple(pictures))
 
 
 def picture(
-    image: np.ndarray, label: str, *, crop: Crop | None = None, score: tuple[str, str] = (), source: bool = False
+    image: np.ndarray, label: str, *, crop: ZoomWindow | None = None, score: tuple[str, str] = (), source: bool = False
 ) -> Picture:
     """An image (H, W) or (H, W, 3) in [0, 1] as the page shows it."""
     height, width = image.shape[:2]
@@ -98,7 +98,7 @@ def picture(
     return Picture(label, data_uri(_lossy(small)), *size, detail, frame, score, source)
 
 
-def disagreement(a: np.ndarray, b: np.ndarray) -> Crop:
+def disagreement(a: np.ndarray, b: np.ndarray) -> ZoomWindow:
     """Where the local gradient energies of two images differ most, as a square of a quarter of the shorter side.
 
     Energy is the squared Sobel gradient of luma, summed over the square; the first maximum in reading order counts.
@@ -114,7 +114,7 @@ def disagreement(a: np.ndarray, b: np.ndarray) -> Crop:
     side = min(max(CROP_MINIMUM, min(height, width) // CROP_SHARE), height, width)
     difference = np.abs(_window_sums(_energy(a), side) - _window_sums(_energy(b), side))
     top, left = np.unravel_index(np.argmax(difference), difference.shape)
-    return Crop(int(top), int(left), side)
+    return ZoomWindow(int(top), int(left), side)
 
 
 def data_uri(data: bytes, kind: str = "image/webp") -> str:
@@ -147,7 +147,7 @@ def _window_sums(values: np.ndarray, side: int) -> np.ndarray:
     return sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
 
 
-def _frame(crop: Crop, height: int, width: int) -> str:
+def _frame(crop: ZoomWindow, height: int, width: int) -> str:
     left, top = 100 * crop.left / width, 100 * crop.top / height
     across, down = 100 * crop.side / width, 100 * crop.side / height
     return f"left:{left:.2f}%;top:{top:.2f}%;width:{across:.2f}%;height:{down:.2f}%"

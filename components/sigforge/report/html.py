@@ -12,10 +12,10 @@ from sigforge.evaluation.gain import GainTable
 from sigforge.evaluation.tables import SIMULATED, Table, caption
 from sigforge.methods.registry import FusionMethod
 from sigforge.metrics import Metric
-from sigforge.report.gallery import Picture, Scene
+from sigforge.report.gallery import GalleryScene, Picture
 from sigforge.report.realism import TaskRealism
 from sigforge.training.history import validation
-from sigforge.training.loop import Row
+from sigforge.training.loop import HistoryRow
 
 TEMPLATE = "page.html.j2"
 
@@ -72,9 +72,9 @@ class TaskPart:
     colour: str
     model: str
     manifest: str
-    gallery: Sequence[Scene]
-    synthetic: Sequence[Scene]
-    real: Sequence[Scene]
+    gallery: Sequence[GalleryScene]
+    synthetic: Sequence[GalleryScene]
+    real: Sequence[GalleryScene]
     signals: Sequence[SignalPart]
     realism: TaskRealism
     curves: str
@@ -84,7 +84,7 @@ class TaskPart:
 
 
 @dataclass(frozen=True)
-class Page:
+class ReportPage:
     """The whole page.
 
     Attributes:
@@ -106,7 +106,7 @@ class Page:
         return [part.task for part in self.tasks if part.simulated]
 
 
-def render(page: Page) -> str:
+def render(page: ReportPage) -> str:
     """The page as HTML; the same page gives the same text."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -120,7 +120,7 @@ def render(page: Page) -> str:
     return environment.get_template(TEMPLATE).render(shared)
 
 
-def modulation_rows(history: Sequence[Row]) -> list[ModulationRow]:
+def modulation_rows(history: Sequence[HistoryRow]) -> list[ModulationRow]:
     """The validation of PLGN, one row per channel."""
     found = dict(validation(history))
     kinds = ("signal_identity", "signal", "pixel_identity", "pixel")

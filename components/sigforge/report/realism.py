@@ -14,8 +14,8 @@ from sigforge.core.images import read_image
 from sigforge.core.subsets import spread
 from sigforge.dataset.tables import Pair
 from sigforge.dataset.tasks import all_modalities, modalities
-from sigforge.evaluation.realism.compare import COLUMNS, LEAST, Realism, compare
-from sigforge.evaluation.realism.image_statistics import Statistics, measure
+from sigforge.evaluation.realism.compare import COLUMNS, LEAST, RealismComparison, compare
+from sigforge.evaluation.realism.image_statistics import ImageStatistics, measure
 from sigforge.report.figures import spectra_figure
 from sigforge.shards.pairs import ShardPairs
 
@@ -46,7 +46,7 @@ class TaskRealism:
         svg: the power spectra; empty if nothing could be compared.
     """
 
-    found: Mapping[str, Realism]
+    found: Mapping[str, RealismComparison]
     left_out: Sequence[str]
     svg: str
 
@@ -82,7 +82,7 @@ def task_realism(
     rows = first_of_each_photograph(shards)
 
     @cache
-    def photographs(indices: tuple[int, ...]) -> Statistics:
+    def photographs(indices: tuple[int, ...]) -> ImageStatistics:
         return measure((photograph(shards.row(index)) for index in indices), side=side)
 
     found, left_out = {}, []

@@ -26,7 +26,7 @@ FLOOR = 1e-3
 
 
 @dataclass(frozen=True)
-class Curves:
+class SignalCurves:
     """One channel of one subband, as (photograph, modulated, target) signals; ``start`` is the first sample shown."""
 
     subband: str
@@ -51,7 +51,7 @@ class ModalitySignals:
 
     modality: str
     images: tuple[np.ndarray, np.ndarray, np.ndarray]
-    curves: tuple[Curves, Curves]
+    curves: tuple[SignalCurves, SignalCurves]
     subbands: tuple[str, ...]
     strength: np.ndarray
     distance: np.ndarray
@@ -118,11 +118,11 @@ def _distances(parts: Sequence[tuple[Subbands, ...]], name: str) -> tuple[float,
     return wasserstein(photo, target), wasserstein(modulated, target)
 
 
-def _curves(parts: Sequence[Subbands], name: str) -> Curves:
+def _curves(parts: Sequence[Subbands], name: str) -> SignalCurves:
     signals = [_signal(kind[name]) for kind in parts]
     length = min(map(len, signals))
     start = max(0, (length - WINDOW) // 2)
-    return Curves(name, start, length, tuple(signal[start : start + WINDOW] for signal in signals))
+    return SignalCurves(name, start, length, tuple(signal[start : start + WINDOW] for signal in signals))
 
 
 def _signal(values: Tensor) -> np.ndarray:

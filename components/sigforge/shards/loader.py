@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from sigforge.core.errors import UserError
 from sigforge.core.files import hash_of
-from sigforge.shards.stream import Pair, ShardDataset
+from sigforge.shards.stream import ShardDataset, StreamedPair
 
 
-class Batch(NamedTuple):
+class PairBatch(NamedTuple):
     """Images (B, C, H, W), and the facts of each pair."""
 
     a: Tensor
@@ -62,7 +62,7 @@ class ShardLoader:
         """Batches of this rank in the whole of this epoch."""
         return sum(self._batches())
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[PairBatch]:
         turns = _Turns(self.dataset, self._turns, max(self._batches()), batch=self.batch, drop_last=self.drop_last)
         options = {"num_workers": self.workers, "worker_init_fn": _end_alone, "pin_memory": self.pin_memory}
         for result in DataLoader(turns, batch_size=None, **options):
@@ -122,7 +122,7 @@ class _Turns(IterableDataset):
     def __init__(self, dataset: ShardDataset, first: int, rounds: int, *, batch: int, drop_last: bool) -> None:
         self.dataset, self.first, self.rounds, self.batch, self.drop_last = dataset, first, rounds, batch, drop_last
 
-    def __iter__(self) -> Iterator[Batch | UserError | None]:
+    def __iter__(self) -> Iterator[PairBatch | UserError | None]:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         start = self.first + worker
@@ -134,7 +134,9 @@ class _Turns(IterableDataset):
                 yield error
                 return
 
-    def _batch(self, pairs: list[Pair]) -> Batch | None:
+    def _batch(self, pairs: list[StreamedPair]) -> PairBatch | None:
         if not pairs or (self.drop_last and len(pairs) < self.batch):
             return None
-        return Batch(*(torch.stack(images) for images in list(zip(*pairs, strict=True))[:2]), [p.facts for p in pairs])
+        return PairBatch(
+            *(torch.stack(images) for images in list(zip(*pairs, strict=True))[:2]), [p.facts for p in pairs]
+        )

@@ -14,7 +14,7 @@ from sigforge.core.images import decode_bytes
 from sigforge.core.parquet import read_table_bytes
 from sigforge.core.storage import Place
 from sigforge.shards.layout import SAMPLES, ShardPath, shards_in
-from sigforge.shards.writer import OWN_FACTS, Sample
+from sigforge.shards.writer import OWN_FACTS, ShardSample
 
 
 class ShardPairs:
@@ -80,7 +80,7 @@ def rows_from(data: bytes, table: Place) -> Sequence[dict]:
     return rows.to_pylist()
 
 
-def read_samples(shard: ShardPath) -> Iterator[Sample]:
+def read_samples(shard: ShardPath) -> Iterator[ShardSample]:
     """The good samples, as they were given to the writer.
 
     Raises:
@@ -91,7 +91,9 @@ def read_samples(shard: ShardPath) -> Iterator[Sample]:
         for row in rows:
             a, b, facts = (member(file, shard.tar, row, part) for part in ("a", "b", "json"))
             given = {name: value for name, value in json.loads(facts).items() if name not in OWN_FACTS}
-            yield Sample(row["key"], row["photo_id"], row["subtask"], a, b, _extension(file, shard.tar, row), given)
+            yield ShardSample(
+                row["key"], row["photo_id"], row["subtask"], a, b, _extension(file, shard.tar, row), given
+            )
 
 
 def member(file: BinaryIO, tar: Place, row: dict, part: str) -> bytes:

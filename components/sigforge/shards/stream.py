@@ -25,7 +25,7 @@ from sigforge.shards.pairs import member, opened, read_rows
 CHANNELS = {"rgb": 3, "luma": 1}
 
 
-class Pair(NamedTuple):
+class StreamedPair(NamedTuple):
     """Both images, (C, H, W), and the facts of ``key.json`` with its key."""
 
     a: Tensor
@@ -33,7 +33,7 @@ class Pair(NamedTuple):
     facts: dict[str, object]
 
 
-class Finished(NamedTuple):
+class FinishedShard(NamedTuple):
     """A shard, and what its done-marker says of it."""
 
     path: ShardPath
@@ -41,7 +41,7 @@ class Finished(NamedTuple):
     parquet_sha256: str
 
 
-class Encoded(NamedTuple):
+class EncodedPair(NamedTuple):
     """A sample as it lies in its tar, checked."""
 
     name: str
@@ -93,7 +93,7 @@ class ShardDataset(IterableDataset):
         """Pairs of this rank in this epoch."""
         return self.count(0, 1)
 
-    def __iter__(self) -> Iterator[Pair]:
+    def __iter__(self) -> Iterator[StreamedPair]:
         worker = get_worker_info()
         return self.part(worker.id, worker.num_workers) if worker else self.part(0, 1)
 
@@ -101,7 +101,7 @@ class ShardDataset(IterableDataset):
         """Pairs that one of this rank's workers reads in this epoch."""
         return sum(shard.samples for shard in self._shards_of(worker, workers))
 
-    def part(self, worker: int, workers: int, *, skip: int = 0) -> Iterator[Pair]:
+    def part(self, worker: int, workers: int, *, skip: int = 0) -> Iterator[StreamedPair]:
         """The pairs of one of this rank's workers.
 
         Args:
@@ -118,22 +118,22 @@ class ShardDataset(IterableDataset):
         rng = rng_of(self.seed, "pairs", self.epoch, self.rank, self.world, worker, workers)
         order = buffered_order(self.count(worker, workers), self.buffer, rng)
         stream = _stream(self._shards_of(worker, workers), skipped=set(islice(order, skip)))
-        held: dict[int, Encoded] = {}
+        held: dict[int, EncodedPair] = {}
         for number in order:
             while number not in held:
                 position, sample = next(stream)
                 held[position] = sample
             yield self._decoded(held.pop(number))
 
-    def _shards_of(self, worker: int, workers: int) -> list[Finished]:
+    def _shards_of(self, worker: int, workers: int) -> list[FinishedShard]:
         order = np.arange(len(self.shards))
         if self.buffer:
             rng_of(self.seed, "shards", self.epoch).shuffle(order)
         return [self.shards[n] for n in order[self.rank :: self.world][worker::workers]]
 
-    def _decoded(self, sample: Encoded) -> Pair:
+    def _decoded(self, sample: EncodedPair) -> StreamedPair:
         a, b = (self._tensor(data, f"{sample.name}.{part}") for part, data in (("a", sample.a), ("b", sample.b)))
-        return Pair(a, b, {"key": sample.key, **json.loads(sample.facts)})
+        return StreamedPair(a, b, {"key": sample.key, **json.loads(sample.facts)})
 
     def _tensor(self, data: bytes, name: str) -> Tensor:
         pixels = decode_bytes(data, name)[0]
@@ -176,15 +176,15 @@ def buffered_order(count: int, size: int, rng: np.random.Generator) -> Iterator[
         yield drawn()
 
 
-def _finished(path: ShardPath) -> Finished:
+def _finished(path: ShardPath) -> FinishedShard:
     try:
         report = json.loads(path.done.read_bytes())
-        return Finished(path, int(report["samples"]), str(report["parquet_sha256"]))
+        return FinishedShard(path, int(report["samples"]), str(report["parquet_sha256"]))
     except (FileNotFoundError, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path.done}: damaged done-marker: make this shard again") from error
 
 
-def _stream(shards: list[Finished], *, skipped: set[int]) -> Iterator[tuple[int, Encoded]]:
+def _stream(shards: list[FinishedShard], *, skipped: set[int]) -> Iterator[tuple[int, EncodedPair]]:
     """Samples with their position in the stream of all; a shard of which nothing is wanted is not opened."""
     first = 0
     for shard in shards:
@@ -196,12 +196,14 @@ def _stream(shards: list[Finished], *, skipped: set[int]) -> Iterator[tuple[int,
         first += shard.samples
 
 
-def _checked_rows(shard: Finished) -> list[dict]:
+def _checked_rows(shard: FinishedShard) -> list[dict]:
     rows = [row for row in read_rows(shard.path, sha256=shard.parquet_sha256) if row["status"] == "ok"]
     if len(rows) != shard.samples:
         raise UserError(f"{shard.path.done}: promises {shard.samples} samples of {len(rows)}: make this shard again")
     return rows
 
 
-def _encoded(file: BinaryIO, tar: Place, row: dict) -> Encoded:
-    return Encoded(f"{tar}:{row['key']}", row["key"], *(member(file, tar, row, part) for part in ("a", "b", "json")))
+def _encoded(file: BinaryIO, tar: Place, row: dict) -> EncodedPair:
+    return EncodedPair(
+        f"{tar}:{row['key']}", row["key"], *(member(file, tar, row, part) for part in ("a", "b", "json"))
+    )

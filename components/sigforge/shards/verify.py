@@ -22,7 +22,7 @@ RELEASE = frozenset({"README.md", "LICENSE", "croissant.json", "ATTRIBUTION.parq
 SHARD_NAME = re.compile(r"(.+)-(\d{6})")
 
 
-class Promised(NamedTuple):
+class PromisedSample(NamedTuple):
     """What a done-marker says of the files beside it."""
 
     shard: str
@@ -49,7 +49,7 @@ def verify(folder: Place) -> list[str]:
     return problems + [problem for shard, promised in markers.items() for problem in _verify_shard(shard, promised)]
 
 
-def _verify_shard(shard: ShardPath, promised: Promised | None) -> list[str]:
+def _verify_shard(shard: ShardPath, promised: PromisedSample | None) -> list[str]:
     if promised is None:
         return [f"{shard.done}: damaged done-marker"]
     if promised.shard != shard.tar.name:
@@ -69,22 +69,22 @@ def _verify_shard(shard: ShardPath, promised: Promised | None) -> list[str]:
         return [f"{shard.tar}: {error}"]
 
 
-def _promised(shard: ShardPath) -> Promised | None:
+def _promised(shard: ShardPath) -> PromisedSample | None:
     marker = shard.done.read_bytes()
     try:
         report = json.loads(marker)
-        return Promised(**{name: report[name] for name in Promised._fields})
+        return PromisedSample(**{name: report[name] for name in PromisedSample._fields})
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def _altered(shard: ShardPath, tar: Path, table: bytes, promised: Promised) -> list[str]:
+def _altered(shard: ShardPath, tar: Path, table: bytes, promised: PromisedSample) -> list[str]:
     found = {shard.tar: sha256_file(tar), shard.table: sha256_bytes(table)}
     hashes = zip(found.items(), (promised.sha256, promised.parquet_sha256), strict=True)
     return [f"{path}: sha256 is not the promised {hope[:12]}..." for (path, sha256), hope in hashes if sha256 != hope]
 
 
-def _contradictions(shard: ShardPath, tar: Path, table: bytes, promised: Promised) -> list[str]:
+def _contradictions(shard: ShardPath, tar: Path, table: bytes, promised: PromisedSample) -> list[str]:
     """What does not fit together though every file is as its marker says."""
     rows = rows_from(table, shard.table)
     good = [row for row in rows if row["status"] == "ok"]
@@ -112,7 +112,7 @@ def _gaps(folder: Place, shards: Sequence[ShardPath]) -> list[str]:
     return [f"{folder}/{name}-{number:06d}.tar: missing from the series" for name, number in gaps]
 
 
-def _mixed(markers: Mapping[ShardPath, Promised | None]) -> list[str]:
+def _mixed(markers: Mapping[ShardPath, PromisedSample | None]) -> list[str]:
     """Shards of a series are made with the same options from the same photographs."""
     first: dict[str, tuple[ShardPath, str]] = {}
     problems = []
@@ -125,7 +125,7 @@ def _mixed(markers: Mapping[ShardPath, Promised | None]) -> list[str]:
     return problems
 
 
-def _verify_rows(shard: ShardPath, rows: Sequence[dict], promised: Promised) -> list[str]:
+def _verify_rows(shard: ShardPath, rows: Sequence[dict], promised: PromisedSample) -> list[str]:
     problems, good = [], sum(row["status"] == "ok" for row in rows)
     if (good, len(rows) - good, reasons(rows)) != (promised.samples, promised.failures, promised.reasons):
         problems.append(f"{shard.table}: counts differ from {shard.done.name}")

@@ -29,7 +29,7 @@ AHEAD = 16
 
 
 @dataclass(frozen=True)
-class Sample:
+class ShardSample:
     """One pair, encoded: ``a`` and ``b`` are image files of type ``extension``; ``facts`` becomes ``key.json``."""
 
     key: str
@@ -42,7 +42,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Failure:
+class SampleFailure:
     """A photograph that gave no pair, and why: ``<word>: <detail>``."""
 
     key: str
@@ -51,7 +51,9 @@ class Failure:
     reason: str
 
 
-def write_shard(path: ShardPath, samples: Iterable[Sample | Failure], key: dict[str, object]) -> dict[str, object]:
+def write_shard(
+    path: ShardPath, samples: Iterable[ShardSample | SampleFailure], key: dict[str, object]
+) -> dict[str, object]:
     """Write tar, Parquet and, last, the done-marker with ``key`` inside.
 
     Args:
@@ -115,17 +117,19 @@ def reasons(rows: Iterable[dict[str, object]]) -> dict[str, int]:
     return dict(sorted(Counter(row["reason"].split(":", 1)[0] for row in rows if row["status"] == "failed").items()))
 
 
-def _write_tar(file: BinaryIO, samples: Iterable[Sample | Failure]) -> tuple[HashedTar, list[dict[str, object]]]:
+def _write_tar(
+    file: BinaryIO, samples: Iterable[ShardSample | SampleFailure]
+) -> tuple[HashedTar, list[dict[str, object]]]:
     with hashed_tar(file) as tar, ThreadPoolExecutor(1) as pool:
         rows = [_add(tar, sample, hashes) for sample, hashes in _hashed(samples, pool)]
     return tar, rows
 
 
 def _hashed(
-    samples: Iterable[Sample | Failure], pool: ThreadPoolExecutor
-) -> Iterator[tuple[Sample | Failure, tuple[str, ...]]]:
+    samples: Iterable[ShardSample | SampleFailure], pool: ThreadPoolExecutor
+) -> Iterator[tuple[ShardSample | SampleFailure, tuple[str, ...]]]:
     """Samples with the hashes of their images, which a thread computes while earlier ones are written."""
-    waiting: deque[tuple[Sample | Failure, Future]] = deque()
+    waiting: deque[tuple[ShardSample | SampleFailure, Future]] = deque()
     for sample in samples:
         waiting.append((sample, pool.submit(_image_hashes, sample)))
         if len(waiting) > AHEAD:
@@ -134,14 +138,14 @@ def _hashed(
     yield from ((sample, hashes.result()) for sample, hashes in waiting)
 
 
-def _image_hashes(sample: Sample | Failure) -> tuple[str, ...]:
-    return (sha256_bytes(sample.a), sha256_bytes(sample.b)) if isinstance(sample, Sample) else ()
+def _image_hashes(sample: ShardSample | SampleFailure) -> tuple[str, ...]:
+    return (sha256_bytes(sample.a), sha256_bytes(sample.b)) if isinstance(sample, ShardSample) else ()
 
 
-def _add(tar: HashedTar, sample: Sample | Failure, hashes: tuple[str, ...]) -> dict[str, object]:
+def _add(tar: HashedTar, sample: ShardSample | SampleFailure, hashes: tuple[str, ...]) -> dict[str, object]:
     """Append the members of a sample; returns its row."""
     row = {"key": sample.key, "photo_id": sample.photo_id, "subtask": sample.subtask}
-    if isinstance(sample, Failure):
+    if isinstance(sample, SampleFailure):
         return row | {"status": "failed", "reason": sample.reason}
     own = zip(OWN_FACTS, (sample.photo_id, *hashes), strict=True)
     facts = canonical_json(sample.facts | dict(own)).encode()

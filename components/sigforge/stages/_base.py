@@ -26,7 +26,7 @@ DATA = Path("data")
 
 
 @dataclass(frozen=True)
-class Context:
+class StageContext:
     """What a stage's ``run`` gets: all parameters, its task (None for stages without) and the ledger."""
 
     stage: str
@@ -53,7 +53,7 @@ class Context:
 
 SHARED = ("pretrain", "report")
 
-Run = Callable[[Context], None]
+Run = Callable[[StageContext], None]
 
 
 def main(stage: str, run: Run, *, sections: tuple[str, ...], tasks: tuple[str, ...] = TASKS) -> int:
@@ -74,7 +74,7 @@ def main(stage: str, run: Run, *, sections: tuple[str, ...], tasks: tuple[str, .
         torch.set_num_threads(params.compute.threads)
         keep_freed_memory()
         with tracking.stage_run(stage, task, _recorded(params, sections)) as ledger:
-            run(Context(stage, task, params, ledger))
+            run(StageContext(stage, task, params, ledger))
     except UserError as error:
         return _fail(stage, task, str(error))
     except OSError as error:

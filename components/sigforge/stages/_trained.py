@@ -12,12 +12,12 @@ from sigforge.core.progress import progress
 from sigforge.dataset.tables import Pair
 from sigforge.methods.sigfusion.compiled import compile_parts
 from sigforge.methods.weights import HISTORY, MODEL, load_weights, save_weights
-from sigforge.stages._base import Context, open_folder
+from sigforge.stages._base import StageContext, open_folder
 from sigforge.training.checkpoint import NAME as CHECKPOINT
 from sigforge.training.config import TrainConfig
 from sigforge.training.crops import batches_from
 from sigforge.training.history import read_history, write_history
-from sigforge.training.loop import Row, fit
+from sigforge.training.loop import HistoryRow, fit
 
 
 def training_pairs(pairs: Iterable[Pair], task: str) -> list[Pair]:
@@ -32,7 +32,7 @@ def training_pairs(pairs: Iterable[Pair], task: str) -> list[Pair]:
 
 
 def train(
-    context: Context,
+    context: StageContext,
     model: nn.Module,
     dataset: Dataset,
     losses: Callable[[object], dict[str, Tensor]],
@@ -58,7 +58,7 @@ def train(
 
 def train_in(
     folder: Path,
-    context: Context,
+    context: StageContext,
     model: nn.Module,
     dataset: Dataset,
     losses: Callable[[object], dict[str, Tensor]],
@@ -69,7 +69,7 @@ def train_in(
     kept: nn.Module | None = None,
     validate: Callable[[], dict[str, float]] = dict,
     label: str = "",
-) -> list[Row]:
+) -> list[HistoryRow]:
     """The same in any folder that is there, without a word to the ledger.
 
     Args:
@@ -87,14 +87,16 @@ def train_in(
         model.eval()
         return read_history(folder / HISTORY)
     history = _fit(context, model, dataset, losses, config, folder, label or context.name)
-    history += [Row(config.steps, f"val_{name}", value) for name, value in validate().items()]
+    history += [HistoryRow(config.steps, f"val_{name}", value) for name, value in validate().items()]
     save_weights(folder / MODEL, kept, kind=kind, config=architecture)
     write_history(history, folder / HISTORY)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return history
 
 
-def _fit(context: Context, model: nn.Module, dataset: Dataset, losses, config, folder, label: str) -> list[Row]:
+def _fit(
+    context: StageContext, model: nn.Module, dataset: Dataset, losses, config, folder, label: str
+) -> list[HistoryRow]:
     compute = context.params.compute
     device = pick_device(compute.device, compute.precision)
     # On a CPU the cores are the model's; loader threads would only take them away.

@@ -23,12 +23,12 @@ from sigforge.methods.apply import LumaFusion, fuse_files
 from sigforge.methods.sigfusion.fusion import load_fusion
 from sigforge.methods.systems.trained import method_of_system, tabled_systems
 from sigforge.methods.weights import MODEL, model_fingerprint
-from sigforge.stages._base import Context, key_of, main, open_folder
+from sigforge.stages._base import StageContext, key_of, main, open_folder
 
 OURS = "sigfusion"
 
 
-def run(context: Context) -> None:
+def run(context: StageContext) -> None:
     """Fuse the test pairs, score every method on them and write the tables."""
     params, task = context.params, context.task
     manifest, model = context.folder("ingest") / "pairs.parquet", context.folder("finetune") / MODEL
@@ -68,7 +68,7 @@ def drop_others(folder: Path, networks: Iterable[str]) -> None:
 
 
 def fuse_pairs(
-    folder: Path, model: Path, load: Callable[[], LumaFusion], pairs: Sequence[Pair], context: Context, device: str
+    folder: Path, model: Path, load: Callable[[], LumaFusion], pairs: Sequence[Pair], context: StageContext, device: str
 ) -> dict[str, Path]:
     """Fuse the test pairs with one network, those that it has not fused yet; pair id to image."""
     sources = [[pair.pair_id, pair.a_sha256, pair.b_sha256] for pair in pairs]

@@ -12,14 +12,14 @@ from sigforge.methods.sigfusion.fusion import KIND, FusionNet
 from sigforge.methods.sigfusion.sigformer import SigFormer
 from sigforge.methods.sigfusion.training import fusion_losses
 from sigforge.methods.weights import MODEL, load_weights
-from sigforge.stages._base import Context, key_of, main
+from sigforge.stages._base import StageContext, key_of, main
 from sigforge.stages._trained import train, training_pairs
 from sigforge.training.crops import CropBatches
 from sigforge.training.planes import PlaneCache
 from sigforge.training.validate import fusion_loss
 
 
-def run(context: Context) -> None:
+def run(context: StageContext) -> None:
     """Fine-tune the pretext network of a task on its training pairs."""
     params, task = context.params, context.task
     manifest = context.folder("ingest") / "pairs.parquet"
@@ -46,7 +46,7 @@ def run(context: Context) -> None:
     context.ledger.dataset(f"{task} pairs", manifest)
 
 
-def _crops(context: Context, pairs: Sequence[Pair], cache: PlaneCache) -> CropBatches:
+def _crops(context: StageContext, pairs: Sequence[Pair], cache: PlaneCache) -> CropBatches:
     config = context.params.finetune
     return CropBatches(
         lambda index: _planes(pairs[index], cache),

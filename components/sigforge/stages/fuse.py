@@ -14,8 +14,8 @@ from sigforge.core.progress import Progress, progress
 from sigforge.dataset.corpus import (
     CORPUS,
     FAILURES,
-    Entry,
-    Failure,
+    CorpusEntry,
+    CorpusFailure,
     check_cells,
     image_path,
     read_corpus,
@@ -23,14 +23,14 @@ from sigforge.dataset.corpus import (
     write_failures,
 )
 from sigforge.dataset.tables import Pair, read_pairs
-from sigforge.methods.produce import Compute, Recipe, inputs_hash, recipe_of
-from sigforge.stages._base import Context, main, open_folder
+from sigforge.methods.produce import CorpusCompute, CorpusRecipe, inputs_hash, recipe_of
+from sigforge.stages._base import StageContext, main, open_folder
 
 WRITE_EVERY = 5.0
 """Seconds between two writes of the table: what a kill may cost."""
 
 
-def run(context: Context) -> None:
+def run(context: StageContext) -> None:
     """Fuse all pairs of a task with all its methods."""
     manifest = context.folder("ingest") / "pairs.parquet"
     pairs = read_pairs(manifest)
@@ -56,7 +56,7 @@ def run(context: Context) -> None:
 
 
 def fuse_corpus(
-    folder: Path, name: str, options: dict[str, Any], pairs: Sequence[Pair], context: Context, bar: Progress
+    folder: Path, name: str, options: dict[str, Any], pairs: Sequence[Pair], context: StageContext, bar: Progress
 ) -> list[float]:
     """Bring one method's corpus up to date; returns the seconds of each newly fused pair.
 
@@ -64,7 +64,7 @@ def fuse_corpus(
         UserError: the method cannot be used, or fused not a single pair.
     """
     compute = context.params.compute
-    where = Compute(pick_device(compute.device).torch.type, compute.workers, resolve_path)
+    where = CorpusCompute(pick_device(compute.device).torch.type, compute.workers, resolve_path)
     recipe = recipe_of(folder, name, options, context.task, pairs, where)
     open_folder(folder, recipe.identity)
     entries = {entry.pair_id: entry for entry in _still_valid(folder, recipe, pairs)}
@@ -72,12 +72,12 @@ def fuse_corpus(
     bar.find(len(entries))
     for stray in {path.stem for path in folder.glob("*.png")} - set(entries):
         image_path(folder, stray).unlink()
-    failures: list[Failure] = []
+    failures: list[CorpusFailure] = []
     try:
         written = time.monotonic()
         for results in recipe.make(missing):
-            entries.update((result.pair_id, result) for result in results if isinstance(result, Entry))
-            failures += [result for result in results if isinstance(result, Failure)]
+            entries.update((result.pair_id, result) for result in results if isinstance(result, CorpusEntry))
+            failures += [result for result in results if isinstance(result, CorpusFailure)]
             bar.advance(len(results), note=name)
             if time.monotonic() - written > WRITE_EVERY:
                 write_corpus(folder / CORPUS, entries.values())
@@ -89,7 +89,7 @@ def fuse_corpus(
     return [entries[pair.pair_id].seconds for pair in missing if pair.pair_id in entries]
 
 
-def _still_valid(folder: Path, recipe: Recipe, pairs: Sequence[Pair]) -> list[Entry]:
+def _still_valid(folder: Path, recipe: CorpusRecipe, pairs: Sequence[Pair]) -> list[CorpusEntry]:
     """Entries whose pair is still in the manifest, made from the same files, and whose image is there."""
     inputs = {pair.pair_id: inputs_hash(pair, recipe.inputs(pair)) for pair in pairs}
     return [
@@ -99,7 +99,7 @@ def _still_valid(folder: Path, recipe: Recipe, pairs: Sequence[Pair]) -> list[En
     ]
 
 
-def _report(folder: Path, failures: Sequence[Failure], total: int) -> None:
+def _report(folder: Path, failures: Sequence[CorpusFailure], total: int) -> None:
     """One line about the failures; where nothing but failures came out, it is an error."""
     if not failures:
         return

@@ -29,12 +29,12 @@ from sigforge.dataset.sources.mirflickr import mirflickr_photos
 from sigforge.dataset.splits import assign_splits
 from sigforge.dataset.tables import PAIRS, PHOTOS, QUARANTINE, Pair, Quarantined, write_table
 from sigforge.dataset.tasks import TASKS
-from sigforge.stages._base import Context, main
+from sigforge.stages._base import StageContext, main
 
 SIMULATED = "simulated"
 
 
-def run(context: Context) -> None:
+def run(context: StageContext) -> None:
     """Make the manifest of one task's pairs, or of the photographs."""
     folder = context.folder()
     shutil.rmtree(folder, ignore_errors=True)
@@ -45,7 +45,7 @@ def run(context: Context) -> None:
         ingest_pairs(context, getattr(context.params.ingest, context.task), folder)
 
 
-def ingest_pairs(context: Context, config: IngestPairs, folder: Path) -> None:
+def ingest_pairs(context: StageContext, config: IngestPairs, folder: Path) -> None:
     """Write ``pairs.parquet`` and ``quarantine.parquet`` of one task.
 
     Raises:
@@ -75,7 +75,7 @@ def ingest_pairs(context: Context, config: IngestPairs, folder: Path) -> None:
     context.ledger.dataset(f"{context.task} pairs", folder / "pairs.parquet")
 
 
-def ingest_photos(context: Context, config: IngestPhotos, folder: Path) -> None:
+def ingest_photos(context: StageContext, config: IngestPhotos, folder: Path) -> None:
     """Write ``photos.parquet`` and ``quarantine.parquet``.
 
     Raises:
@@ -144,7 +144,7 @@ def _folder_photos(source: FolderPhotos) -> list[PhotoCandidate]:
     return photo_folder(path, source=source.name, licence=source.licence, limit=source.limit)
 
 
-def _check(context: Context, check, candidates):
+def _check(context: StageContext, check, candidates):
     """Check candidates over processes; what is good, and what is quarantined."""
     results = []
     with progress(context.name, len(candidates)) as bar:
@@ -159,7 +159,7 @@ def _check(context: Context, check, candidates):
     return kept, bad + doubles
 
 
-def _finish(context: Context, folder: Path, bad: list[Quarantined], good: int, least: int, what: str) -> None:
+def _finish(context: StageContext, folder: Path, bad: list[Quarantined], good: int, least: int, what: str) -> None:
     """Record the quarantine, say how many were left out, and stop if too few are left."""
     table = folder / "quarantine.parquet"
     write_table(bad, table, QUARANTINE)

@@ -18,13 +18,13 @@ from sigforge.dataset.tasks import modalities
 from sigforge.methods.sigfusion.plgn import KIND, Plgn
 from sigforge.methods.sigfusion.sigformer import load_sigformer
 from sigforge.methods.weights import HISTORY, MODEL, save_weights
-from sigforge.stages._base import Context, key_of, main, open_folder
+from sigforge.stages._base import StageContext, key_of, main, open_folder
 from sigforge.stages._trained import train, training_pairs
 from sigforge.synthesis.channels import Channel, task_channels
 from sigforge.synthesis.signal_index import signal_index, write_index
 from sigforge.training.crops import CropBatches
 from sigforge.training.history import read_history, write_history
-from sigforge.training.loop import Row
+from sigforge.training.loop import HistoryRow
 from sigforge.training.planes import PlaneCache
 from sigforge.training.validate import modulation
 
@@ -35,7 +35,7 @@ VALIDATED = 40
 
 
 @dataclass(frozen=True)
-class Cell:
+class SignalCell:
     """A fused image and the real source that its modulated version should equal."""
 
     fused: Path
@@ -54,7 +54,7 @@ class ChannelBatches(Dataset):
         return name, batches[step][0]
 
 
-def run(context: Context) -> None:
+def run(context: StageContext) -> None:
     """Train the modulators of a task on the fused corpora and its real pairs."""
     params, task = context.params, context.task
     manifest = context.folder("ingest") / "pairs.parquet"
@@ -93,7 +93,7 @@ def run(context: Context) -> None:
 
 
 def keep(
-    context: Context,
+    context: StageContext,
     plgn: Plgn,
     *,
     architecture: dict,
@@ -104,13 +104,13 @@ def keep(
     folder = open_folder(context.folder(), key)
     if not (folder / HISTORY).exists() or not (folder / MODEL).exists():
         save_weights(folder / MODEL, plgn, kind=KIND, config=architecture)
-        write_history([Row(0, f"val_{name}", value) for name, value in validate().items()], folder / HISTORY)
+        write_history([HistoryRow(0, f"val_{name}", value) for name, value in validate().items()], folder / HISTORY)
     context.ledger.metrics(read_history(folder / HISTORY))
     context.ledger.file(folder / MODEL, "models")
     return folder
 
 
-def architecture(context: Context, channels: Sequence[Channel]) -> dict:
+def architecture(context: StageContext, channels: Sequence[Channel]) -> dict:
     """What a PLGN file says of itself: task, SigFormer, channels, which subbands have modulators."""
     sigformer = context.params.sigformer.architecture.model_dump(mode="json")
     names = [channel.name for channel in channels]
@@ -123,10 +123,10 @@ def present_channels(task: str, pairs: Sequence[Pair]) -> list[Channel]:
     return [channel for channel in task_channels(task) if channel.modality in seen]
 
 
-def cells(channel: Channel, pairs: Sequence[Pair], fused: dict[str, dict[str, Path]]) -> list[Cell]:
+def cells(channel: Channel, pairs: Sequence[Pair], fused: dict[str, dict[str, Path]]) -> list[SignalCell]:
     """Every (pair, model) whose pair has the channel's modality."""
     return [
-        Cell(paths[pair.pair_id], source)
+        SignalCell(paths[pair.pair_id], source)
         for pair in pairs
         for modality, source in zip(modalities(pair.task, pair.subtask), (pair.a_path, pair.b_path), strict=True)
         if modality == channel.modality
@@ -134,7 +134,7 @@ def cells(channel: Channel, pairs: Sequence[Pair], fused: dict[str, dict[str, Pa
     ]
 
 
-def _crops(context: Context, found: list[Cell], channel: Channel, cache: PlaneCache) -> CropBatches:
+def _crops(context: StageContext, found: list[SignalCell], channel: Channel, cache: PlaneCache) -> CropBatches:
     config = context.params.plgn
 
     def load(index: int) -> np.ndarray:
@@ -150,7 +150,7 @@ def _samples(channels, pairs, fused, cache) -> Iterator[tuple[str, np.ndarray, n
             yield channel.name, *_planes(cell, channel, cache)
 
 
-def _planes(cell: Cell, channel: Channel, cache: PlaneCache) -> tuple[np.ndarray, np.ndarray]:
+def _planes(cell: SignalCell, channel: Channel, cache: PlaneCache) -> tuple[np.ndarray, np.ndarray]:
     """What goes into the modulator, and what should come out."""
     return channel.read({channel.source: cache(cell.fused, channel.source)}), cache(cell.real, channel.target)
 

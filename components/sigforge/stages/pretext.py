@@ -20,14 +20,14 @@ from sigforge.methods.sigfusion.training import fusion_losses
 from sigforge.methods.weights import MODEL
 from sigforge.shards.layout import shards_in
 from sigforge.shards.pairs import ShardPairs
-from sigforge.stages._base import Context, key_of, main
+from sigforge.stages._base import StageContext, key_of, main
 from sigforge.stages._photographs import originals_of, photo_manifest
 from sigforge.stages._trained import train
 from sigforge.training.crops import CropBatches
 
 
 @dataclass(frozen=True)
-class Source:
+class PretextSource:
     """Pairs to learn from.
 
     Args:
@@ -43,7 +43,7 @@ class Source:
     facts: object = None
 
 
-def run(context: Context) -> None:
+def run(context: StageContext) -> None:
     """Train a fusion network, started from SigFormer's weights, on the task's shards."""
     params, task, config = context.params, context.task, context.params.pretext
     torch.manual_seed(seed_of(params.seed, "pretext", task))
@@ -65,14 +65,14 @@ def run(context: Context) -> None:
         context.ledger.dataset(table.stem, table)
 
 
-def synthetic(context: Context) -> Source:
+def synthetic(context: StageContext) -> PretextSource:
     """What stage ``synth`` made."""
     folder = context.folder("synth")
     pairs, tables = ShardPairs(folder), [shard.table for shard in shards_in(folder)]
-    return Source(lambda index: np.stack([luma(image) for image in pairs[index]]), len(pairs), tables)
+    return PretextSource(lambda index: np.stack([luma(image) for image in pairs[index]]), len(pairs), tables)
 
 
-def natural(context: Context) -> Source:
+def natural(context: StageContext) -> PretextSource:
     """The photographs of the same samples, cut in the same way, each as both of its sources."""
     pairs = ShardPairs(context.folder("synth"))
     photographs = originals_of(context, side=len(pairs[0][0]))
@@ -84,12 +84,12 @@ def natural(context: Context) -> Source:
 
     # Not the tables of the shards: they change with the modulators, of which nothing is seen here.
     facts = [photographs.size, numbers, [photo.sha256 for photo in photographs.photos]]
-    return Source(load, len(numbers), [photo_manifest(context)], facts)
+    return PretextSource(load, len(numbers), [photo_manifest(context)], facts)
 
 
-def nothing(_context: Context) -> Source:
+def nothing(_context: StageContext) -> PretextSource:
     """No pretext training."""
-    return Source(lambda index: np.empty((2, 0, 0)), 0, [])
+    return PretextSource(lambda index: np.empty((2, 0, 0)), 0, [])
 
 
 SOURCES = {"plgn": synthetic, "natural": natural, "none": nothing}

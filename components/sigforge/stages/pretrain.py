@@ -9,7 +9,7 @@ from torch import Tensor
 from sigforge.core.seeds import seed_of
 from sigforge.dataset.tables import read_photos
 from sigforge.methods.sigfusion.sigformer import KIND, SigFormer
-from sigforge.stages._base import Context, key_of, main
+from sigforge.stages._base import StageContext, key_of, main
 from sigforge.stages._trained import train
 from sigforge.training.crops import CropBatches
 from sigforge.training.planes import PlaneCache
@@ -19,7 +19,7 @@ HELD_OUT = 10
 """Every tenth photograph is left out of training and measures reconstruction."""
 
 
-def run(context: Context) -> None:
+def run(context: StageContext) -> None:
     """Train SigFormer on photographs; measure how well, and through which subbands, it reconstructs unseen ones.
 
     With ``sigformer.pretrained: false`` it stays as it starts, and so do all networks that are built on it.

@@ -26,12 +26,12 @@ from sigforge.methods.systems.trained import SYNTHETIC, is_system, method_of_sys
 from sigforge.methods.weights import HISTORY, MODEL
 from sigforge.metrics import get_metric
 from sigforge.report.figures import curves_figure, signals_figure
-from sigforge.report.gallery import Scene, pair_scene, picture, scores_of
-from sigforge.report.html import Page, SignalPart, TaskPart, modulation_rows, render
+from sigforge.report.gallery import GalleryScene, pair_scene, picture, scores_of
+from sigforge.report.html import ReportPage, SignalPart, TaskPart, modulation_rows, render
 from sigforge.report.realism import TaskRealism, task_realism, write_realism
 from sigforge.report.signals import CHANNEL, KINDS, ModalitySignals, measure
 from sigforge.shards.pairs import ShardPairs
-from sigforge.stages._base import Context, main
+from sigforge.stages._base import StageContext, main
 from sigforge.stages._photographs import originals_of, photo_manifest
 from sigforge.stages.evaluate import OURS
 from sigforge.synthesis.originals import Originals
@@ -44,7 +44,7 @@ SIMULATED = "simulated"
 """What stage ``ingest`` writes as the source of pairs from its simulators."""
 
 
-def run(context: Context) -> None:
+def run(context: StageContext) -> None:
     """Write ``index.html`` and one table per task as Markdown, CSV and LaTeX."""
     folder = context.folder()
     manifest = need(photo_manifest(context), "ingest@photos")
@@ -53,7 +53,7 @@ def run(context: Context) -> None:
     pretrain = read_history(need(context.folder("pretrain") / HISTORY, "pretrain"))
     rows = {row.method: part.task for part in parts for row in part.tables[0].rows if row.method != OURS}
     methods = [method_of(context, name, task) for name, task in sorted(rows.items())]
-    page = Page(
+    page = ReportPage(
         origins=origins(context, read_photos(manifest)),
         facts=facts(context, parts, manifest),
         tasks=parts,
@@ -88,7 +88,7 @@ def need(path: Path, target: str) -> Path:
     return path
 
 
-def task_part(context: Context, task: str, originals: Originals) -> TaskPart:
+def task_part(context: StageContext, task: str, originals: Originals) -> TaskPart:
     """Everything the page shows of one task, read from the outputs of its stages."""
     manifest = need(context.folder("ingest", task) / "pairs.parquet", f"ingest@{task}")
     pairs = read_pairs(manifest)
@@ -123,7 +123,7 @@ def task_part(context: Context, task: str, originals: Originals) -> TaskPart:
     )
 
 
-def system_curves(context: Context, task: str) -> Iterator[tuple[str, str]]:
+def system_curves(context: StageContext, task: str) -> Iterator[tuple[str, str]]:
     """Name and training losses of every system that was trained for the task, runs that serve another first."""
     trained = tabled_systems(context.folder("systems", task), context.folder("transfer", task))
     for name, model in trained.items():
@@ -132,7 +132,7 @@ def system_curves(context: Context, task: str) -> Iterator[tuple[str, str]]:
         yield name, curves_figure(list(zip(titles, map(read_history, runs), strict=True)), f"{task}-{name}")
 
 
-def metric_values(context: Context, task: str) -> list[dict]:
+def metric_values(context: StageContext, task: str) -> list[dict]:
     """The rows that stage ``evaluate`` wrote.
 
     Raises:
@@ -145,7 +145,7 @@ def metric_values(context: Context, task: str) -> list[dict]:
     return values
 
 
-def method_of(context: Context, name: str, task: str) -> FusionMethod:
+def method_of(context: StageContext, name: str, task: str) -> FusionMethod:
     """What is known of a method of the tables, also of one that is no longer configured."""
     if is_system(name):
         return method_of_system(name)
@@ -159,8 +159,8 @@ def is_simulated(pair: Pair) -> bool:
 
 
 def gallery(
-    context: Context, task: str, pairs: Sequence[Pair], table: Table, values: Sequence[dict]
-) -> Iterator[Scene]:
+    context: StageContext, task: str, pairs: Sequence[Pair], table: Table, values: Sequence[dict]
+) -> Iterator[GalleryScene]:
     """The first test pairs, subtasks in turn, as every method of the table fused them."""
     scored = {row["pair_id"] for row in values}
     tests = [pair for pair in pairs if pair.pair_id in scored]
@@ -171,7 +171,7 @@ def gallery(
         yield pair_scene(pair, fused, scores_of(pair.pair_id, values, table.metrics[0]))
 
 
-def fused_image(context: Context, task: str, method: str, pair_id: str) -> Path:
+def fused_image(context: StageContext, task: str, method: str, pair_id: str) -> Path:
     """Where stage ``evaluate`` (our network, the trained systems) or ``fuse`` (the others) put a fused image."""
     stage = "evaluate" if method == OURS or is_system(method) else "fuse"
     return need(context.folder(stage, task) / method / f"{pair_id}.png", f"{stage}@{task}")
@@ -179,7 +179,7 @@ def fused_image(context: Context, task: str, method: str, pair_id: str) -> Path:
 
 def synthetic_and_real(
     task: str, shards: ShardPairs, originals: Originals, pairs: Sequence[Pair]
-) -> tuple[list[Scene], list[Scene]]:
+) -> tuple[list[GalleryScene], list[GalleryScene]]:
     """Two photographs (one per subtask if there are more) with their pairs, and a test pair of the same kind each.
 
     The last test pairs are taken, since the gallery shows the first.
@@ -191,11 +191,11 @@ def synthetic_and_real(
         names = modalities(task, row["subtask"])
         images = [("photograph", originals(row))]
         images += [(f"synthetic {name}", image) for name, image in zip(names, shards[index], strict=True)]
-        synthetic.append(Scene(row["photo_id"], tuple(picture(image, name) for name, image in images)))
+        synthetic.append(GalleryScene(row["photo_id"], tuple(picture(image, name) for name, image in images)))
         if match := next((pair for pair in reversed(left) if pair.subtask == row["subtask"]), None):
             left.remove(match)
             sources = (read_image(path)[0] for path in (match.a_path, match.b_path))
-            real.append(Scene(match.pair_id, tuple(picture(image, name) for name, image in zip(names, sources))))
+            real.append(GalleryScene(match.pair_id, tuple(picture(image, name) for name, image in zip(names, sources))))
     return synthetic, real
 
 
@@ -235,7 +235,7 @@ def signal_part(measured: ModalitySignals, name: str) -> SignalPart:
 
 
 def realism_part(
-    context: Context, task: str, pairs: Sequence[Pair], shards: ShardPairs, originals: Originals
+    context: StageContext, task: str, pairs: Sequence[Pair], shards: ShardPairs, originals: Originals
 ) -> TaskRealism:
     """How near the synthetic images are to real ones, and the photographs that they were made of."""
     params = context.params
@@ -251,7 +251,7 @@ def realism_part(
     )
 
 
-def facts(context: Context, parts: Sequence[TaskPart], photos: Path) -> list[tuple[str, str]]:
+def facts(context: StageContext, parts: Sequence[TaskPart], photos: Path) -> list[tuple[str, str]]:
     """What the page was made from; nothing that changes while commit, parameters and data stay."""
     listed = ", ".join(f"{part.task} {part.manifest[:12]}" for part in parts)
     return [
@@ -262,7 +262,7 @@ def facts(context: Context, parts: Sequence[TaskPart], photos: Path) -> list[tup
     ]
 
 
-def origins(context: Context, photos: Iterable[Photo]) -> list[tuple[str, str, str, int]]:
+def origins(context: StageContext, photos: Iterable[Photo]) -> list[tuple[str, str, str, int]]:
     """(set, source, licence, count) of all images, most frequent first within a set."""
     found = Counter(("photographs", photo.source, photo.licence) for photo in photos)
     for task in TASKS:

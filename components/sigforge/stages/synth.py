@@ -10,11 +10,11 @@ from sigforge.core.parallel import run_units
 from sigforge.dataset.hashes import fingerprint_of
 from sigforge.dataset.tables import read_pairs, read_photo_table
 from sigforge.methods.weights import MODEL, model_fingerprint
-from sigforge.stages._base import Context, key_of, main, open_folder
+from sigforge.stages._base import StageContext, key_of, main, open_folder
 from sigforge.synthesis.gates import hash_of_image, refused_photos
-from sigforge.synthesis.plan import Plan, plan
+from sigforge.synthesis.plan import ShardPlan, plan
 from sigforge.synthesis.run import Report, beyond
-from sigforge.synthesis.samples import Recipe, sized_for
+from sigforge.synthesis.samples import SynthesisRecipe, sized_for
 from sigforge.synthesis.summary import reasons_of, run_plan
 
 MANY = 200
@@ -22,7 +22,7 @@ GROWS = {"crops", "pairs"}
 """Parameters that say how much is made, not what: the shards of a smaller run are kept by a larger one."""
 
 
-def run(context: Context) -> None:
+def run(context: StageContext) -> None:
     """Write the shards of a task that are not there yet."""
     params, config = context.params, context.params.synth
     manifest = context.folder("ingest", "photos") / "photos.parquet"
@@ -46,11 +46,11 @@ def run(context: Context) -> None:
     context.ledger.dataset("photographs", manifest)
 
 
-def recipe_of(context: Context) -> Recipe:
+def recipe_of(context: StageContext) -> SynthesisRecipe:
     """What the bytes of the task's shards depend on besides the photographs."""
     params, model = context.params, context.folder("plgn") / MODEL
     device = pick_device(params.compute.device).torch.type
-    return Recipe(
+    return SynthesisRecipe(
         context.task,
         params.seed,
         params.synth.size,
@@ -64,7 +64,7 @@ def recipe_of(context: Context) -> Recipe:
     )
 
 
-def hashes_of_tests(context: Context, workers: int) -> list[str]:
+def hashes_of_tests(context: StageContext, workers: int) -> list[str]:
     """Perceptual hashes of both images of the task's test pairs, which no photograph may resemble."""
     if context.params.synth.gates.evaluation_bits is None:
         return []
@@ -73,7 +73,7 @@ def hashes_of_tests(context: Context, workers: int) -> list[str]:
     return sorted(filter(None, run_units(hash_of_image, paths, workers=workers if len(paths) > MANY else 1)))
 
 
-def _compare(context: Context, shards: Plan) -> None:
+def _compare(context: StageContext, shards: ShardPlan) -> None:
     """Say so if the photographs do not give as many pairs as are asked for."""
     asked = context.params.synth.pairs
     if asked and shards.allowed < asked:
@@ -81,7 +81,7 @@ def _compare(context: Context, shards: Plan) -> None:
         print(f"{context.name}: {told}", file=sys.stderr)
 
 
-def _account(context: Context, folder: Path, reports: Sequence[Report]) -> None:
+def _account(context: StageContext, folder: Path, reports: Sequence[Report]) -> None:
     if not sum(report["samples"] for report in reports):
         raise UserError(f"no photograph gave a pair; see 'reason' in {folder}/*.parquet, or lower 'synth.size'")
     for name in ("samples", "failures", "bytes", "seconds"):

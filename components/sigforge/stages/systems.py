@@ -22,12 +22,12 @@ from sigforge.dataset.tables import Pair, read_pairs
 from sigforge.methods.systems.options import Options
 from sigforge.methods.systems.registry import SYSTEMS, Material, Samples, Training, parse_options
 from sigforge.methods.weights import MODEL
-from sigforge.stages._base import Context, key_of, main, open_folder
+from sigforge.stages._base import StageContext, key_of, main, open_folder
 from sigforge.stages._trained import train_in, training_pairs
 from sigforge.training.planes import PlaneCache
 
 
-def run(context: Context) -> None:
+def run(context: StageContext) -> None:
     """Train every configured system of a task that is not trained yet."""
     configured = getattr(context.params.systems, context.task)
     open_root(context, configured)
@@ -42,7 +42,7 @@ def run(context: Context) -> None:
     train_each(context, configured, train)
 
 
-def open_root(context: Context, names: Collection[str]) -> None:
+def open_root(context: StageContext, names: Collection[str]) -> None:
     """Make the stage's folder; what lies there of systems that are not named goes."""
     root = context.folder()
     root.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def open_root(context: Context, names: Collection[str]) -> None:
             shutil.rmtree(stale)
 
 
-def train_each(context: Context, names: Iterable[str], train: Callable[[str], None]) -> None:
+def train_each(context: StageContext, names: Iterable[str], train: Callable[[str], None]) -> None:
     """Train one system after the other; one that fails does not stop the others.
 
     Raises:
@@ -70,7 +70,7 @@ def train_each(context: Context, names: Iterable[str], train: Callable[[str], No
     context.ledger.dataset(f"{context.task} pairs", manifest_of(context))
 
 
-def train_runs(context: Context, name: str, data: Material, folder: Path, title: str = "") -> None:
+def train_runs(context: StageContext, name: str, data: Material, folder: Path, title: str = "") -> None:
     """All runs of one system, into ``folder`` and below it; what is finished is taken from its files.
 
     Args:
@@ -98,7 +98,7 @@ def train_runs(context: Context, name: str, data: Material, folder: Path, title:
 
 
 def system_key(
-    context: Context, name: str, *, files: Iterable[Path] = (), code: Iterable[str] = ()
+    context: StageContext, name: str, *, files: Iterable[Path] = (), code: Iterable[str] = ()
 ) -> dict[str, object]:
     """What decides a system that learns from the task's real pairs; and from more files, by more code, if given."""
     fused = fused_hashes(context.folder("fuse")) if SYSTEMS[name].corpora else None
@@ -111,17 +111,17 @@ def system_key(
     )
 
 
-def options_of(context: Context, name: str) -> Options:
+def options_of(context: StageContext, name: str) -> Options:
     """What params.yaml tells a system of this task."""
     return parse_options(name, getattr(context.params.systems, context.task)[name])
 
 
-def manifest_of(context: Context) -> Path:
+def manifest_of(context: StageContext) -> Path:
     """The table of the task's real pairs."""
     return context.folder("ingest") / "pairs.parquet"
 
 
-def material(context: Context, *, with_corpora: bool) -> Material:
+def material(context: StageContext, *, with_corpora: bool) -> Material:
     """The training pairs of the task, and what stage ``fuse`` made of them.
 
     Raises:

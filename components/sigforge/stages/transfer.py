@@ -16,12 +16,12 @@ from sigforge.methods.systems.registry import SYSTEMS, Material, Samples
 from sigforge.methods.systems.trained import SYNTHETIC
 from sigforge.shards.layout import shards_in
 from sigforge.shards.pairs import ShardPairs
-from sigforge.stages._base import Context, main, open_folder
+from sigforge.stages._base import StageContext, main, open_folder
 from sigforge.stages._photographs import originals_of, photo_manifest
 from sigforge.stages.systems import material, open_root, system_key, train_each, train_runs
 
 
-def run(context: Context) -> None:
+def run(context: StageContext) -> None:
     """Train every named system of a task on synthetic pairs, then on real ones."""
     names = getattr(context.params.transfer, context.task)
     open_root(context, names)
@@ -40,7 +40,7 @@ def run(context: Context) -> None:
         context.ledger.dataset(shard.table.stem, shard.table)
 
 
-def transfer_key(context: Context, name: str) -> dict[str, object]:
+def transfer_key(context: StageContext, name: str) -> dict[str, object]:
     """What decides a system that learns from synthetic pairs, then from real ones."""
     tables = [shard.table for shard in shards_in(context.folder("synth"))]
     photographs = [photo_manifest(context)] if SYSTEMS[name].corpora else []
@@ -49,7 +49,7 @@ def transfer_key(context: Context, name: str) -> dict[str, object]:
     )
 
 
-def synthetic_material(context: Context) -> Material:
+def synthetic_material(context: StageContext) -> Material:
     """The pairs that stage ``synth`` made; in the place of fused images, their photographs.
 
     Raises:

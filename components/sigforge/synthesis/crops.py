@@ -20,7 +20,7 @@ APART = 16
 
 
 @dataclass(frozen=True)
-class Crop:
+class PhotoCrop:
     """A square of a photograph: corner and side in its pixels, and whether it is mirrored left to right."""
 
     top: int
@@ -45,7 +45,7 @@ class Crop:
         return {"box": box, "scale": round(size / self.side, 6), "flip": self.flip}
 
 
-def crop_of(height: int, width: int, size: int, number: int = 0, names: tuple[object, ...] = (0,)) -> Crop:
+def crop_of(height: int, width: int, size: int, number: int = 0, names: tuple[object, ...] = (0,)) -> PhotoCrop:
     """Crop ``number`` of a photograph; 0 is the largest square in the middle.
 
     The others have sides between ``size`` and the photograph's shorter side, lie anywhere and are mirrored half of the
@@ -70,14 +70,14 @@ def crop_of(height: int, width: int, size: int, number: int = 0, names: tuple[ob
     if shorter < size:
         raise UserError(f"photograph of {height}x{width} is smaller than synth.size {size}")
     if number == 0:
-        return Crop((height - shorter) // 2, (width - shorter) // 2, shorter)
+        return PhotoCrop((height - shorter) // 2, (width - shorter) // 2, shorter)
     found = _crops(height, width, size, number, names)
     if number >= len(found):
         raise UserError(f"photograph of {height}x{width} has room for {len(found)} different crops of {size}")
-    return Crop(*(int(value) for value in found[number][:3]), flip=bool(found[number][3]))
+    return PhotoCrop(*(int(value) for value in found[number][:3]), flip=bool(found[number][3]))
 
 
-def crop_of_photo(image: np.ndarray, sha256: str, size: int, number: int, *, seed: int) -> Crop:
+def crop_of_photo(image: np.ndarray, sha256: str, size: int, number: int, *, seed: int) -> PhotoCrop:
     """The crop of a photograph as synthesis names it: by the seed and the hash of its file, see :func:`crop_of`.
 
     Args:

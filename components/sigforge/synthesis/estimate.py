@@ -10,16 +10,16 @@ import numpy as np
 
 from sigforge.core.errors import UserError
 from sigforge.core.storage import Place
-from sigforge.synthesis.plan import Plan
+from sigforge.synthesis.plan import ShardPlan
 from sigforge.synthesis.run import make_shard
-from sigforge.synthesis.samples import Recipe, synthesizer_of
+from sigforge.synthesis.samples import SynthesisRecipe, synthesizer_of
 
 PROBE = 4
 """Samples made for an estimate, at least; as many more as fill the network's batches."""
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SynthesisEstimate:
     """Of a whole plan; ``size`` in bytes, ``seconds`` with all workers busy, ``probed`` samples were measured."""
 
     shards: int
@@ -45,7 +45,7 @@ class Estimate:
         return f"{free:,} bytes free at {place}: {'enough' if free > self.size else 'TOO LITTLE'}"
 
 
-def estimate(shards: Plan, *, recipe: Recipe, workers: int = 1) -> Estimate:
+def estimate(shards: ShardPlan, *, recipe: SynthesisRecipe, workers: int = 1) -> SynthesisEstimate:
     """Measure samples from the middle of the plan, written to a temporary folder that is removed.
 
     Args:
@@ -70,7 +70,7 @@ def estimate(shards: Plan, *, recipe: Recipe, workers: int = 1) -> Estimate:
         raise UserError("no photograph tried for the plan gives a pair: lower 'size', or see their reasons in a run")
     processes = 1 if recipe.device == "cuda" else min(workers, len(shards))
     expected = round(shards.allowed * made / tried)
-    return Estimate(
+    return SynthesisEstimate(
         len(shards),
         expected,
         shards.samples - shards.allowed,
@@ -80,7 +80,7 @@ def estimate(shards: Plan, *, recipe: Recipe, workers: int = 1) -> Estimate:
     )
 
 
-def _probed(shards: Plan, recipe: Recipe) -> range:
+def _probed(shards: ShardPlan, recipe: SynthesisRecipe) -> range:
     """Whole batches in the middle of the plan; the network has been loaded and has run once when this returns."""
     maker = synthesizer_of(recipe)
     block = len(maker.subtasks) * recipe.batch

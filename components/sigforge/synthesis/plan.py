@@ -19,7 +19,7 @@ SPLIT = "train"
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedSample:
     """One sample to be made: its number, its photograph and which crop of it, and why it may not be made, if so."""
 
     number: int
@@ -29,7 +29,7 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Shard:
+class PlannedShard:
     """One planned shard: its number and its photographs, in order, with the number of the first sample.
 
     Attributes:
@@ -43,14 +43,14 @@ class Shard:
     refused: Mapping[int, str] = field(default_factory=dict)
     crops: tuple[int, ...] = ()
 
-    def planned(self) -> Iterator[Planned]:
+    def planned(self) -> Iterator[PlannedSample]:
         """Its samples, in order."""
         paired = zip_longest(self.photos, self.crops, fillvalue=0)
         for number, (photo, crop) in enumerate(paired, start=self.first):
-            yield Planned(number, photo, crop, self.refused.get(number))
+            yield PlannedSample(number, photo, crop, self.refused.get(number))
 
 
-class Plan(Sequence[Shard]):
+class ShardPlan(Sequence[PlannedShard]):
     """All shards, each put together when it is asked for, so that a plan of millions costs no more than its manifest.
 
     Attributes:
@@ -67,12 +67,12 @@ class Plan(Sequence[Shard]):
     def __len__(self) -> int:
         return -(-self.samples // self.shard_size)
 
-    def __getitem__(self, index: int) -> Shard:
+    def __getitem__(self, index: int) -> PlannedShard:
         if not 0 <= index < len(self):
             raise IndexError(f"shard {index} of {len(self)}")
         return self.part(index, self._numbers(index))
 
-    def part(self, index: int, numbers: range) -> Shard:
+    def part(self, index: int, numbers: range) -> PlannedShard:
         """Any run of samples as a shard of its own."""
         total, photos, crops, refused = self.photos.num_rows, [], [], {}
         for crop in range(numbers.start // total, -(-numbers.stop // total)):
@@ -81,7 +81,7 @@ class Plan(Sequence[Shard]):
             places = enumerate(range(start % total, start % total + len(chosen)), start)
             refused |= {number: self.refused[place] for number, place in places if place in self.refused}
             photos, crops = photos + chosen, crops + [crop] * len(chosen)
-        return Shard(index, numbers.start, tuple(photos), refused, tuple(crops))
+        return PlannedShard(index, numbers.start, tuple(photos), refused, tuple(crops))
 
     def sizes(self) -> Iterator[int]:
         """How many numbers each shard has, without putting any together."""
@@ -99,7 +99,7 @@ def plan(
     *,
     crops: int = 1,
     pairs: int | None = None,
-) -> Plan:
+) -> ShardPlan:
     """Photographs in manifest order, ``shard_size`` to a shard, as often as there are crops.
 
     Args:
@@ -109,10 +109,10 @@ def plan(
         crops: squares taken from each photograph.
         pairs: the plan ends with so many samples that are not refused, if there are as many.
     """
-    return Plan(photo_table(photos), shard_size, refused or {}, crops=crops, pairs=pairs)
+    return ShardPlan(photo_table(photos), shard_size, refused or {}, crops=crops, pairs=pairs)
 
 
-def shard_path(shard: Shard | int, *, folder: Path, task: str) -> ShardPath:
+def shard_path(shard: PlannedShard | int, *, folder: Path, task: str) -> ShardPath:
     """Where a planned shard of a task lies.
 
     Args:
@@ -120,7 +120,7 @@ def shard_path(shard: Shard | int, *, folder: Path, task: str) -> ShardPath:
         folder: of all shards of the run.
         task: ``vif``, ``mif``, ``mfif`` or ``mef``.
     """
-    return ShardPath.of(folder, task, SPLIT, shard.index if isinstance(shard, Shard) else shard)
+    return ShardPath.of(folder, task, SPLIT, shard.index if isinstance(shard, PlannedShard) else shard)
 
 
 def _counts(photos: int, refused: Mapping[int, str], crops: int, pairs: int | None) -> tuple[int, int]:

@@ -9,16 +9,16 @@ from sigforge.shards.layout import ShardPath, shards_in
 from sigforge.shards.pairs import read_samples
 from sigforge.shards.verify import SHARD_NAME
 from sigforge.shards.writer import finished, write_shard
-from sigforge.synthesis.plan import SPLIT, Plan, Shard, shard_path
-from sigforge.synthesis.samples import Recipe, samples
+from sigforge.synthesis.plan import SPLIT, PlannedShard, ShardPlan, shard_path
+from sigforge.synthesis.samples import SynthesisRecipe, samples
 
 Report = dict[str, object]
 
 
 def make_shards(
-    shards: Plan,
+    shards: ShardPlan,
     *,
-    recipe: Recipe,
+    recipe: SynthesisRecipe,
     folder: Place,
     key: dict[str, object],
     workers: int = 1,
@@ -61,7 +61,7 @@ def make_shards(
     return list(done.values())
 
 
-def make_shard(shard: Shard, *, recipe: Recipe, folder: Place, key: dict[str, object]) -> Report:
+def make_shard(shard: PlannedShard, *, recipe: SynthesisRecipe, folder: Place, key: dict[str, object]) -> Report:
     """Synthesise and write one shard; any worker can, with the same bytes.
 
     Where it lies finished already, with ``key``, its good samples are kept and the others made.
@@ -85,7 +85,7 @@ def make_shard(shard: Shard, *, recipe: Recipe, folder: Place, key: dict[str, ob
     return report
 
 
-def beyond(shards: Plan, *, folder: Place, task: str) -> list[ShardPath]:
+def beyond(shards: ShardPlan, *, folder: Place, task: str) -> list[ShardPath]:
     """Finished shards of the task that the plan no longer has: it was made for more photographs or crops once.
 
     Args:
@@ -97,7 +97,7 @@ def beyond(shards: Plan, *, folder: Place, task: str) -> list[ShardPath]:
     return [path for path, name in paths if name and name[1] == f"{task}-{SPLIT}" and int(name[2]) >= len(shards)]
 
 
-def done_markers(shards: Plan, task: str, folder: Place, key: dict[str, object]) -> Iterator[Report | None]:
+def done_markers(shards: ShardPlan, task: str, folder: Place, key: dict[str, object]) -> Iterator[Report | None]:
     """What the done-marker of every planned shard says.
 
     Args:

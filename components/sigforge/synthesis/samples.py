@@ -1,6 +1,6 @@
 """The samples of one shard: photographs are read ahead and pairs encoded behind while the network works.
 
-Every sample has its seat in a batch by its number, and a batch is always as large as ``Recipe.batch``; grey fills the
+Every sample has its seat in a batch by its number, and a batch is always as large as ``SynthesisRecipe.batch``; grey fills the
 seats of samples that failed, are kept, or belong to another shard. So a sample's bytes depend on nothing that happens
 to others.
 """
@@ -22,10 +22,10 @@ from sigforge.core.images import encode_png, encode_webp, read_image, to_uint8
 from sigforge.dataset.tables import Photo
 from sigforge.methods.sigfusion.plgn import load_plgn
 from sigforge.shards.layout import key_name
-from sigforge.shards.writer import Failure, Sample
-from sigforge.synthesis.crops import Crop, crop_of_photo
+from sigforge.shards.writer import SampleFailure, ShardSample
+from sigforge.synthesis.crops import PhotoCrop, crop_of_photo
 from sigforge.synthesis.gates import Gates, refuse_pair
-from sigforge.synthesis.plan import Planned, Shard
+from sigforge.synthesis.plan import PlannedSample, PlannedShard
 from sigforge.synthesis.synthesizer import Synthesizer, to_ycbcr
 
 ENCODERS = {"png": encode_png, "webp": encode_webp}
@@ -37,7 +37,7 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SynthesisRecipe:
     """All that the bytes of a shard depend on besides its photographs.
 
     Args:
@@ -79,8 +79,8 @@ class Recipe:
 class _Loaded:
     """A photograph's square, as RGB or grey in [0, 1] and as planes."""
 
-    planned: Planned
-    crop: Crop
+    planned: PlannedSample
+    crop: PhotoCrop
     image: np.ndarray
     ycbcr: np.ndarray
 
@@ -105,7 +105,9 @@ def sized_for(device: str, batch: int | None = None) -> dict[str, int]:
     return {"batch": batch or GPU_BATCH, "threads": os.cpu_count() or 1}
 
 
-def samples(shard: Shard, recipe: Recipe, kept: Iterator[Sample]) -> Iterator[Sample | Failure]:
+def samples(
+    shard: PlannedShard, recipe: SynthesisRecipe, kept: Iterator[ShardSample]
+) -> Iterator[ShardSample | SampleFailure]:
     """The samples of one shard, in key order: kept ones as they are, the others made.
 
     Reading and encoding run in threads beside the network. At most a few batches are in memory.
@@ -131,13 +133,13 @@ def samples(shard: Shard, recipe: Recipe, kept: Iterator[Sample]) -> Iterator[Sa
 
 
 @lru_cache(maxsize=1)
-def synthesizer_of(recipe: Recipe) -> Synthesizer:
+def synthesizer_of(recipe: SynthesisRecipe) -> Synthesizer:
     """One per process and recipe, whose fingerprint makes the cache miss when the model file has changed."""
     plgn = load_plgn(recipe.model).to(recipe.device)
     return Synthesizer(plgn, recipe.task, seed=recipe.seed, focus_mix=recipe.focus_mix)
 
 
-def _with_kept(shard: Shard, kept: Iterator[Sample]) -> Iterator[tuple[int, Planned | Sample]]:
+def _with_kept(shard: PlannedShard, kept: Iterator[ShardSample]) -> Iterator[tuple[int, PlannedSample | ShardSample]]:
     following = next(kept, None)
     for planned in shard.planned():
         if following and following.key == key_name(planned.number):
@@ -166,9 +168,11 @@ def _threaded(
         yield [future.result() for future in futures]
 
 
-def _load(entry: Planned | Sample, maker: Synthesizer, recipe: Recipe) -> _Loaded | Sample | Failure:
+def _load(
+    entry: PlannedSample | ShardSample, maker: Synthesizer, recipe: SynthesisRecipe
+) -> _Loaded | ShardSample | SampleFailure:
     """Read and cut the photograph of a planned sample; one that is kept needs nothing."""
-    if isinstance(entry, Sample):
+    if isinstance(entry, ShardSample):
         return entry
     if entry.refused:
         return _failure(entry, maker, entry.refused)
@@ -189,8 +193,8 @@ def _load(entry: Planned | Sample, maker: Synthesizer, recipe: Recipe) -> _Loade
 
 
 def _modulate(
-    block: Sequence[_Loaded | Sample | Failure], maker: Synthesizer, recipe: Recipe
-) -> list[_Made | Sample | Failure]:
+    block: Sequence[_Loaded | ShardSample | SampleFailure], maker: Synthesizer, recipe: SynthesisRecipe
+) -> list[_Made | ShardSample | SampleFailure]:
     """Run the network on what could be read, one batch for each kind of pair."""
     made: dict[int, dict[str, np.ndarray]] = {}
     for subtask in maker.subtasks:
@@ -210,7 +214,9 @@ def _modulate(
     return [_Made(item, made[item.planned.number]) if isinstance(item, _Loaded) else item for item in block]
 
 
-def _encode(item: _Made | Sample | Failure, maker: Synthesizer, recipe: Recipe) -> Sample | Failure:
+def _encode(
+    item: _Made | ShardSample | SampleFailure, maker: Synthesizer, recipe: SynthesisRecipe
+) -> ShardSample | SampleFailure:
     """Put the pair together, judge it and encode it."""
     if not isinstance(item, _Made):
         return item
@@ -222,10 +228,10 @@ def _encode(item: _Made | Sample | Failure, maker: Synthesizer, recipe: Recipe) 
     encode = ENCODERS[recipe.image_format]
     a, b = encode(to_uint8(pair.a)), encode(to_uint8(pair.b))
     facts = pair.facts | _origin(planned, recipe) | loaded.crop.facts(recipe.size) | {"subtask": pair.subtask}
-    return Sample(key_name(planned.number), planned.photo.photo_id, pair.subtask, a, b, recipe.image_format, facts)
+    return ShardSample(key_name(planned.number), planned.photo.photo_id, pair.subtask, a, b, recipe.image_format, facts)
 
 
-def _origin(planned: Planned, recipe: Recipe) -> dict[str, object]:
+def _origin(planned: PlannedSample, recipe: SynthesisRecipe) -> dict[str, object]:
     """Where a sample comes from, and whom to name."""
     photo = planned.photo
     return {
@@ -239,8 +245,8 @@ def _origin(planned: Planned, recipe: Recipe) -> dict[str, object]:
     }
 
 
-def _failure(planned: Planned, maker: Synthesizer, verdict: str) -> Failure:
-    return Failure(key_name(planned.number), planned.photo.photo_id, maker.subtask(planned.number), verdict)
+def _failure(planned: PlannedSample, maker: Synthesizer, verdict: str) -> SampleFailure:
+    return SampleFailure(key_name(planned.number), planned.photo.photo_id, maker.subtask(planned.number), verdict)
 
 
 def _vanished(photo: Photo) -> UserError:

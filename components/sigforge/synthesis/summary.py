@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sigforge.core.progress import clock, progress
-from sigforge.synthesis.plan import Plan
+from sigforge.synthesis.plan import ShardPlan
 from sigforge.synthesis.run import Report, make_shards
 
 
-def run_plan(label: str, shards: Plan, **options: object) -> tuple[list[Report], str]:
+def run_plan(label: str, shards: ShardPlan, **options: object) -> tuple[list[Report], str]:
     """Make the shards of a plan, with progress on stderr.
 
     Args:

@@ -23,7 +23,7 @@ RATE = "rate"
 
 
 @dataclass(frozen=True)
-class Row:
+class HistoryRow:
     """One logged value; ``history.parquet`` holds these."""
 
     step: int
@@ -40,7 +40,7 @@ def fit(
     folder: Path,
     device: Device,
     progress: Callable[[int, Losses], None] = lambda step, values: None,
-) -> list[Row]:
+) -> list[HistoryRow]:
     """Minimise ``losses(batch)["loss"]`` over the parameters of ``model`` that require gradients.
 
     Args:
@@ -59,13 +59,13 @@ def fit(
     optimizer = make_optimizer(model, config)
     checkpoint = Checkpoint(folder, model, optimizer)
     start, history = checkpoint.restore()
-    history = [Row(*row) for row in history]
+    history = [HistoryRow(*row) for row in history]
     for step, batch in zip(range(start, config.steps), batches(start), strict=False):
         with device.autocast():
             values = losses(batch)
         _update(model, optimizer, values["loss"], config, step)
         if step % config.log_every == 0 or step == config.steps - 1:
-            history += [Row(step, name, float(value.detach())) for name, value in values.items()]
+            history += [HistoryRow(step, name, float(value.detach())) for name, value in values.items()]
         progress(step, values)
         if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
             checkpoint.save(step + 1, [(row.step, row.name, row.value) for row in history])

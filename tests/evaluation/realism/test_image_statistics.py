@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sigforge.core.errors import UserError
-from sigforge.evaluation.realism.image_statistics import CUTS, ROUNDING, WIDTHS, Statistics, crops, measure
+from sigforge.evaluation.realism.image_statistics import CUTS, ROUNDING, WIDTHS, ImageStatistics, crops, measure
 
 
 def noise(count, side=64, deviation=20.0, seed=0):
@@ -87,7 +87,7 @@ def test_gain_moves_levels_by_its_decibels_and_brightness_moves_grey_levels_only
 def test_colour_is_measured_as_luma_and_size_does_not_matter():
     grey = np.rint(power_law(2, -2) * 255) / 255
     coloured = np.repeat(grey[..., None], 3, axis=-1)
-    for field in dataclasses.fields(Statistics):
+    for field in dataclasses.fields(ImageStatistics):
         assert np.allclose(getattr(measure(grey), field.name), getattr(measure(coloured), field.name)), field.name
     padded = np.zeros((140, 150))
     padded[6:134, 11:139] = grey[0]

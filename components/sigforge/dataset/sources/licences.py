@@ -21,7 +21,7 @@ _PARTS = {"nc": "noncommercial", "nd": "noderiv", "sa": "sharealike"}
 
 
 @dataclass(frozen=True)
-class Terms:
+class LicenceTerms:
     """A licence: its name, where it stands, and what it allows."""
 
     licence: str
@@ -30,7 +30,7 @@ class Terms:
     allows_commercial: bool
 
 
-def creative_commons(code: str, version: str = FLICKR_VERSION) -> Terms:
+def creative_commons(code: str, version: str = FLICKR_VERSION) -> LicenceTerms:
     """The terms of ``by``, ``by-nc-nd``..., of no licence at all if ``code`` is empty.
 
     Example:
@@ -39,13 +39,13 @@ def creative_commons(code: str, version: str = FLICKR_VERSION) -> Terms:
 allows_derivatives=True, allows_commercial=False)
     """
     if not code:
-        return Terms(_RESERVED, "", allows_derivatives=False, allows_commercial=False)
+        return LicenceTerms(_RESERVED, "", allows_derivatives=False, allows_commercial=False)
     parts = code.split("-")
     url = f"https://creativecommons.org/licenses/{code}/{version}/"
-    return Terms(f"CC {code.upper()} {version}", url, "nd" not in parts, "nc" not in parts)
+    return LicenceTerms(f"CC {code.upper()} {version}", url, "nd" not in parts, "nc" not in parts)
 
 
-def read_terms(text: str) -> Terms:
+def read_terms(text: str) -> LicenceTerms:
     """The one licence that a text states: by address, by short or long name, or by Flickr's number.
 
     Raises:

@@ -14,8 +14,8 @@ from scipy.stats import wasserstein_distance
 
 from sigforge.core.errors import UserError
 from sigforge.core.seeds import rng_of
-from sigforge.evaluation.realism.image_statistics import SIDE, WIDTHS, Statistics, measure
-from sigforge.evaluation.realism.two_sample import Estimate, two_sample_auc, with_interval
+from sigforge.evaluation.realism.image_statistics import SIDE, WIDTHS, ImageStatistics, measure
+from sigforge.evaluation.realism.two_sample import IntervalEstimate, two_sample_auc, with_interval
 
 COLUMNS = {"real": "real", "before": "photographs", "after": "synthetic"}
 """The sets, and what readers call them."""
@@ -40,13 +40,13 @@ MEASURES = {
 
 
 @dataclass(frozen=True)
-class Row:
+class RealismRow:
     """One measure: what real images, photographs (None without) and synthetic images are from real ones."""
 
     measure: str
-    real: Estimate
-    before: Estimate | None
-    after: Estimate
+    real: IntervalEstimate
+    before: IntervalEstimate | None
+    after: IntervalEstimate
 
     @property
     def label(self) -> str:
@@ -61,7 +61,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Realism:
+class RealismComparison:
     """A comparison.
 
     Attributes:
@@ -75,16 +75,16 @@ class Realism:
 
     side: int
     images: dict[str, int]
-    rows: tuple[Row, ...]
+    rows: tuple[RealismRow, ...]
     spectra: dict[str, np.ndarray]
     slopes: dict[str, float]
 
     @property
-    def summary(self) -> list[Row]:
+    def summary(self) -> list[RealismRow]:
         """The rows that are not of single subbands."""
         return [row for row in self.rows if row.measure in MEASURES]
 
-    def row(self, measure: str) -> Row:
+    def row(self, measure: str) -> RealismRow:
         """The row of one measure."""
         return next(row for row in self.rows if row.measure == measure)
 
@@ -96,7 +96,7 @@ def realism(
     *,
     side: int = SIDE,
     seed: int = 0,
-) -> Realism:
+) -> RealismComparison:
     """Measure three sets of images and compare them.
 
     Args:
@@ -121,7 +121,9 @@ def realism(
     return compare(*measured, seed=seed)
 
 
-def compare(real: Statistics, before: Statistics | None, after: Statistics, *, seed: int = 0) -> Realism:
+def compare(
+    real: ImageStatistics, before: ImageStatistics | None, after: ImageStatistics, *, seed: int = 0
+) -> RealismComparison:
     """Compare what was measured of three sets with crops of one size.
 
     Rows: ``auc`` of a classifier on crops (:func:`~sigforge.evaluation.realism.two_sample.two_sample_auc`), of all images,
@@ -141,7 +143,7 @@ def compare(real: Statistics, before: Statistics | None, after: Statistics, *, s
     if len({one.spectrum.shape[1] for one in sets.values()}) > 1:
         raise ValueError("crops of different sizes")
     found = {name: _distances(real, one, seed) | {"auc": _auc(real, one, seed)} for name, one in sets.items()}
-    return Realism(
+    return RealismComparison(
         side=2 * real.spectrum.shape[1],
         images={name: one.images for name, one in sets.items()},
         rows=tuple(_rows(found)),
@@ -150,7 +152,7 @@ def compare(real: Statistics, before: Statistics | None, after: Statistics, *, s
     )
 
 
-def distances(one: Statistics, other: Statistics) -> dict[str, float]:
+def distances(one: ImageStatistics, other: ImageStatistics) -> dict[str, float]:
     """All measures but the classifier's, from one set to another; see :func:`compare`."""
 
     def transport(values: np.ndarray, others: np.ndarray) -> float:
@@ -174,7 +176,9 @@ def distances(one: Statistics, other: Statistics) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def _halves(real: Statistics, other: Statistics, seed: int, halving: int) -> tuple[Statistics, Statistics]:
+def _halves(
+    real: ImageStatistics, other: ImageStatistics, seed: int, halving: int
+) -> tuple[ImageStatistics, ImageStatistics]:
     """A random half of the real images, and the rest of them or as many of the others."""
     order = rng_of(seed, "realism", "half", halving).permutation(real.images)
     reference, rest = np.split(order, [real.images // 2])
@@ -183,12 +187,12 @@ def _halves(real: Statistics, other: Statistics, seed: int, halving: int) -> tup
     return real.take(reference), other.take(rest)
 
 
-def _distances(real: Statistics, other: Statistics, seed: int) -> dict[str, Estimate]:
+def _distances(real: ImageStatistics, other: ImageStatistics, seed: int) -> dict[str, IntervalEstimate]:
     found = [distances(*_halves(real, other, seed, halving)) for halving in range(HALVINGS)]
-    return {name: Estimate(float(np.mean([one[name] for one in found]))) for name in found[0]}
+    return {name: IntervalEstimate(float(np.mean([one[name] for one in found]))) for name in found[0]}
 
 
-def _auc(real: Statistics, other: Statistics, seed: int) -> Estimate:
+def _auc(real: ImageStatistics, other: ImageStatistics, seed: int) -> IntervalEstimate:
     if other is not real:
         return _told_apart(real, other, seed)
     pairs = [_halves(real, real, seed, halving) for halving in range(HALVINGS)]
@@ -196,11 +200,11 @@ def _auc(real: Statistics, other: Statistics, seed: int) -> Estimate:
     return with_interval(float(np.mean(values)), real.images // 2)
 
 
-def _told_apart(one: Statistics, other: Statistics, seed: int) -> Estimate:
+def _told_apart(one: ImageStatistics, other: ImageStatistics, seed: int) -> IntervalEstimate:
     return two_sample_auc(one.features, other.features, owners=one.owner, second_owners=other.owner, seed=seed)
 
 
-def _rows(found: dict[str, dict[str, Estimate]]) -> Iterator[Row]:
+def _rows(found: dict[str, dict[str, IntervalEstimate]]) -> Iterator[RealismRow]:
     single = [name for name in found["real"] if "." in name]
     for name in (*MEASURES, *single):
-        yield Row(name, *(found[column][name] if column in found else None for column in COLUMNS))
+        yield RealismRow(name, *(found[column][name] if column in found else None for column in COLUMNS))

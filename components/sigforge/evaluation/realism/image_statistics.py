@@ -37,7 +37,7 @@ INTENSITY_SHARES, GRADIENT_SHARES = (0.05, 0.25, 0.5, 0.75, 0.95), (0.5, 0.9, 0.
 
 
 @dataclass(frozen=True)
-class Statistics:
+class ImageStatistics:
     """Of m crops of n images; R = side // 2 rings, Z = 5 subbands, all in grey levels of 255.
 
     Attributes:
@@ -76,16 +76,16 @@ class Statistics:
         levels = self.level.reshape(len(self.level), -1)
         return np.concatenate((levels, self.kurtosis, self.slope[:, None], *quantiles), axis=1)
 
-    def take(self, images: np.ndarray) -> "Statistics":
+    def take(self, images: np.ndarray) -> "ImageStatistics":
         """Of some of the images, numbered anew in the order given."""
         place = np.full(self.images, -1)
         place[images] = np.arange(len(images))
         kept = place[self.owner] >= 0
         others = {field.name: getattr(self, field.name)[kept] for field in fields(self) if field.name != "owner"}
-        return Statistics(place[self.owner[kept]], **others)
+        return ImageStatistics(place[self.owner[kept]], **others)
 
 
-def measure(images: Iterable[np.ndarray], *, side: int = SIDE, name: str = "images") -> Statistics:
+def measure(images: Iterable[np.ndarray], *, side: int = SIDE, name: str = "images") -> ImageStatistics:
     """Measure the crops of some images, of which only one need be in memory.
 
     Args:
@@ -113,7 +113,7 @@ def measure(images: Iterable[np.ndarray], *, side: int = SIDE, name: str = "imag
         parts.append(_measure_crops(cut))
     if not parts:
         raise UserError(f"{name}: holds no image: give some")
-    return Statistics(np.array(owner), *(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return ImageStatistics(np.array(owner), *(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def crops(image: np.ndarray, side: int) -> np.ndarray:
@@ -135,7 +135,7 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 def _measure_crops(cut: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The fields of :class:`Statistics` after ``owner``."""
+    """The fields of :class:`ImageStatistics` after ``owner``."""
     spectrum = _spectrum(cut)
     gradient = np.hypot(np.diff(cut, axis=2)[:, :-1], np.diff(cut, axis=1)[:, :, :-1])
     return *_subbands(cut), spectrum, _slope(spectrum), _shares(cut, GREYS), _shares(gradient, GRADIENTS)

@@ -30,7 +30,7 @@ NORMAL_95 = 1.959964
 
 
 @dataclass(frozen=True)
-class Estimate:
+class IntervalEstimate:
     """A number with the ends of its 95 % interval; NaN where it has none."""
 
     value: float
@@ -40,7 +40,7 @@ class Estimate:
 
 def two_sample_auc(
     first: np.ndarray, second: np.ndarray, *, owners: np.ndarray, second_owners: np.ndarray, seed: int = 0
-) -> Estimate:
+) -> IntervalEstimate:
     r"""Cross-validated AUC of telling two sets apart: 0.5 if they cannot be, 1 if they always can.
 
     Folds are of images: crops of one image are never on both sides. Only scores of one and the same classifier are
@@ -79,7 +79,7 @@ def two_sample_auc(
     return with_interval(won / compared, min(n1, n2))
 
 
-def with_interval(share: float, cases: int) -> Estimate:
+def with_interval(share: float, cases: int) -> IntervalEstimate:
     """A share of independent cases with Wilson's 95 % interval.
 
     Example:
@@ -89,7 +89,7 @@ def with_interval(share: float, cases: int) -> Estimate:
     z2 = NORMAL_95**2 / cases
     middle = (share + z2 / 2) / (1 + z2)
     half = math.sqrt(z2 * share * (1 - share) + z2**2 / 4) / (1 + z2)
-    return Estimate(float(share), max(0.0, middle - half), min(1.0, middle + half))
+    return IntervalEstimate(float(share), max(0.0, middle - half), min(1.0, middle + half))
 
 
 def _discriminant(first: np.ndarray, second: np.ndarray):

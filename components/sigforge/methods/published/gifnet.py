@@ -65,7 +65,7 @@ class GifNet(PublishedNet):
         super().__init__()
         self.shared = nn.ModuleList(conv3x3(2 + GROWTH * depth, GROWTH) for depth in range(3))
         self.embeds = nn.ModuleList(conv3x3(WIDTH, WIDTH) for _ in range(2))
-        self.blocks = nn.ModuleList([Block(shift=0), Block(shift=WINDOW // 2)])
+        self.blocks = nn.ModuleList([GifNetBlock(shift=0), GifNetBlock(shift=WINDOW // 2)])
         self.exchange = nn.Parameter(torch.zeros(1))
         self.unembed = conv3x3(WIDTH, WIDTH)
         self.mix = nn.Sequential(
@@ -100,7 +100,7 @@ class GifNet(PublishedNet):
         return self.run(sources)
 
 
-class Block(nn.Module):
+class GifNetBlock(nn.Module):
     """One transformer block of each stream, with position biases in common."""
 
     def __init__(self, *, shift: int) -> None:

@@ -84,8 +84,8 @@ class Restormer(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm1, self.attn = ChannelNorm(width), SelfAttention(width)
-        self.norm2, self.ffn = ChannelNorm(width), GatedFeedForward(width)
+        self.norm1, self.attn = RestormerNorm(width), SelfAttention(width)
+        self.norm2, self.ffn = RestormerNorm(width), GatedFeedForward(width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, width, H, W) to the same shape."""
@@ -93,7 +93,7 @@ class Restormer(nn.Module):
         return x + self.ffn(self.norm2(x))
 
 
-class ChannelNorm(nn.Module):
+class RestormerNorm(nn.Module):
     """Layer norm over the channels of each pixel."""
 
     def __init__(self, width: int) -> None:
@@ -120,7 +120,7 @@ class Pointwise(nn.Module):
         return self.depthwise(self.mix(x))
 
 
-class ChannelAttention(nn.Module):
+class RestormerAttention(nn.Module):
     """Attention between the channels of each head, at a learned temperature; its cost is linear in pixels."""
 
     def __init__(self) -> None:
@@ -149,7 +149,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.qkv, self.attention = Pointwise(width, 3 * width), ChannelAttention()
+        self.qkv, self.attention = Pointwise(width, 3 * width), RestormerAttention()
         self.project = nn.Conv2d(width, width, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ class GatedCrossAttention(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.qkvs, self.attentions = _pair(lambda: Pointwise(width, 3 * width)), _pair(ChannelAttention)
+        self.qkvs, self.attentions = _pair(lambda: Pointwise(width, 3 * width)), _pair(RestormerAttention)
         self.projects = _pair(lambda: nn.Conv2d(width, width, 1, bias=False))
         self.gates = Pointwise(2 * width, 8 * width)
         self.expands = _pair(lambda: Pointwise(width, 4 * width))

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sigforge.core.errors import UserError
-from sigforge.methods.systems.defusion_pp.network import KIND, CrossAttention, DeFusionPP, Encoder, load_defusion_pp
+from sigforge.methods.systems.defusion_pp.network import KIND, CrossAttention, DeFusionPP, VitEncoder, load_defusion_pp
 from sigforge.methods.weights import save_weights
 
 TINY = {"width": 24, "heads": 3, "depth": 1}
@@ -64,7 +64,7 @@ def test_places_without_a_token_get_the_mask_token(net):
 
 
 def test_positions_are_resized_to_the_grid():
-    encoder = Encoder(1, 24, 3, 1)
+    encoder = VitEncoder(1, 24, 3, 1)
     assert torch.equal(encoder.positions((14, 14)), encoder.position[0].flatten(1).mT)
     with torch.no_grad():
         encoder.position[:] = torch.arange(14.0)[:, None]
@@ -85,7 +85,7 @@ def test_patches_land_where_their_tokens_are(net):
 
 
 def test_vit_t_has_the_size_the_paper_gives():
-    assert sum(x.numel() for x in Encoder().parameters()) == pytest.approx(5.4e6, rel=0.03)
+    assert sum(x.numel() for x in VitEncoder().parameters()) == pytest.approx(5.4e6, rel=0.03)
 
 
 def test_file_round_trip(tmp_path, net):

@@ -5,7 +5,7 @@ from sigforge.core.device import Device
 from sigforge.core.errors import UserError
 from sigforge.core.seeds import rng_of
 from sigforge.methods.systems.defusion.training import Masked, cover
-from sigforge.methods.systems.defusion_pp.network import DeFusionPP, Encoder
+from sigforge.methods.systems.defusion_pp.network import DeFusionPP, VitEncoder
 from sigforge.methods.systems.defusion_pp.training import (
     DeFusionPPTraining,
     ViewsAndPairs,
@@ -27,7 +27,7 @@ def network():
 @pytest.fixture
 def training():
     net = network()
-    return DeFusionPPTraining(net, [frozen_encoder(net), Encoder(1, 36, 3, 1)])
+    return DeFusionPPTraining(net, [frozen_encoder(net), VitEncoder(1, 36, 3, 1)])
 
 
 def masked(step=0, seed=5):

@@ -43,7 +43,7 @@ class ScenePair:
 
 
 @dataclass(frozen=True)
-class Scene:
+class SimulatedScene:
     """What a simulator returns: the two pictures, the reference or None, and how they were made."""
 
     a: Pixels

@@ -17,7 +17,7 @@ from sigforge.dataset.sources import demo
 from sigforge.dataset.sources.scenes.base import (
     Image,
     Pixels,
-    Scene,
+    SimulatedScene,
     display,
     linear_light,
     luminance,
@@ -35,7 +35,7 @@ MID_GREY = 0.18
 LIGHT_STOPS = 0.7
 
 
-def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: str = "") -> Scene:
+def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: str = "") -> SimulatedScene:
     """The under- and the over-exposed picture of one crop; the reference is the crop itself, well exposed.
 
     Args:
@@ -49,7 +49,7 @@ def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: st
     scene = radiance(photo, rng)
     darker, lighter = -2.5 + rng.uniform(-0.5, 0.5), 1.8 + rng.uniform(-0.4, 0.4)
     note = f"one radiance map exposed at {darker:+.1f} EV and {lighter:+.1f} EV through one response curve"
-    return Scene(expose(scene, darker, rng), expose(scene, lighter, rng), photo, note)
+    return SimulatedScene(expose(scene, darker, rng), expose(scene, lighter, rng), photo, note)
 
 
 def radiance(photo: Pixels, rng: np.random.Generator) -> Image:

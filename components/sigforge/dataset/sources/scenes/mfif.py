@@ -22,7 +22,7 @@ from sigforge.dataset.sources import demo
 from sigforge.dataset.sources.scenes.base import (
     Image,
     Pixels,
-    Scene,
+    SimulatedScene,
     display,
     gaussian,
     linear_light,
@@ -41,7 +41,7 @@ LAYERS = 8
 NOISE_CODES = 0.5
 
 
-def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: str = "") -> Scene:
+def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: str = "") -> SimulatedScene:
     """The near-focused and the far-focused picture of one crop; the reference is the all-in-focus crop.
 
     Args:
@@ -62,7 +62,9 @@ def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: st
     blur = rng.uniform(2.5, 4.5) * size / 128
     aperture = blur / max(front - behind, 0.3)
     near, far = (_noisy(defocus(photo, depth, focus, aperture), rng) for focus in (front, behind))
-    return Scene(near, far, photo, f"thin lens, {origin} depth, blur disc of radius {blur:.1f} px between near and far")
+    return SimulatedScene(
+        near, far, photo, f"thin lens, {origin} depth, blur disc of radius {blur:.1f} px between near and far"
+    )
 
 
 def synthetic_inverse_depth(photo: Pixels, rng: np.random.Generator) -> Image:

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from sigforge.core.seeds import rng_of
-from sigforge.dataset.sources.scenes.base import Image, Pixels, Scene, gaussian, smooth_noise, to_bytes
+from sigforge.dataset.sources.scenes.base import Image, Pixels, SimulatedScene, gaussian, smooth_noise, to_bytes
 
 BASES = tuple(f"head{number:02d}" for number in range(12))
 SUBTASKS = ("mri-ct", "mri-pet", "mri-spect")
@@ -57,7 +57,7 @@ COLOUR_SCALES = {
 Fractions = dict[str, Image]
 
 
-def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: str) -> Scene:
+def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: str) -> SimulatedScene:
     """One slice of the named head as (ct | pet | spect, mri); there is no reference.
 
     Args:
@@ -72,7 +72,9 @@ def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: st
     magnetic = mri(tissues, sequence, rng)
     modality = subtask.split("-")[1]
     other = ct(tissues, rng) if modality == "ct" else emission(tissues, modality, rng)
-    return Scene(other, magnetic, None, f"axial head phantom, {sequence} MRI and {modality.upper()}; lesion: {lesion}")
+    return SimulatedScene(
+        other, magnetic, None, f"axial head phantom, {sequence} MRI and {modality.upper()}; lesion: {lesion}"
+    )
 
 
 def mri(tissues: Fractions, sequence: str, rng: np.random.Generator) -> Pixels:

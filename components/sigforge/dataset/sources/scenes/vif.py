@@ -19,7 +19,7 @@ from sigforge.dataset.sources import demo
 from sigforge.dataset.sources.scenes.base import (
     Image,
     Pixels,
-    Scene,
+    SimulatedScene,
     encode,
     gaussian,
     guided,
@@ -49,7 +49,7 @@ class Bodies:
     kelvin: Image
 
 
-def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: str = "") -> Scene:
+def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: str = "") -> SimulatedScene:
     """The thermal and the dusk picture of one crop; there is no reference.
 
     Args:
@@ -63,7 +63,9 @@ def render(base: str, size: int, lap: int, rng: np.random.Generator, subtask: st
     bodies, names = warm_bodies(size, rng)
     infrared = thermal(photo, bodies, rng)
     visible = dusk(photo, bodies, rng)
-    return Scene(infrared, visible, None, f"8-14 um radiance and dusk photograph; warm bodies: {', '.join(names)}")
+    return SimulatedScene(
+        infrared, visible, None, f"8-14 um radiance and dusk photograph; warm bodies: {', '.join(names)}"
+    )
 
 
 def band_radiance(kelvin: np.ndarray) -> Image:

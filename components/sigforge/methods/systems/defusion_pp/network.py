@@ -57,7 +57,7 @@ class DeFusionPP(nn.Module):
 
     def __init__(self, *, channels: int = 1, width: int = 192, heads: int = 3, depth: int = 12) -> None:
         super().__init__()
-        self.encoder = Encoder(channels, width, heads, depth)
+        self.encoder = VitEncoder(channels, width, heads, depth)
         self.attention = CrossAttention(width, heads)
         self.group = nn.Parameter(0.02 * torch.randn(3, width))
         self.masked_encoder = nn.Sequential(_blocks(width, heads, 4), nn.LayerNorm(width))
@@ -114,7 +114,7 @@ class DeFusionPP(nn.Module):
         return torch.where(count > 0, onto @ tokens / count.clamp(min=1), self.mask_token + position)
 
 
-class Encoder(nn.Module):
+class VitEncoder(nn.Module):
     """A vision transformer without a class token: H, and of another size and frozen, the paper's H_fix.
 
     Example:
@@ -165,7 +165,7 @@ class CrossAttention(nn.Module):
         return mixed + self.perceptron(self.norm(mixed))
 
 
-class Block(nn.Module):
+class VitBlock(nn.Module):
     """Self-attention, then a perceptron, each behind a norm and beside a skip."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -210,7 +210,7 @@ def load_defusion_pp(path: Path) -> DeFusionPP:
 
 
 def _blocks(width: int, heads: int, depth: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(width, heads) for _ in range(depth)))
+    return nn.Sequential(*(VitBlock(width, heads) for _ in range(depth)))
 
 
 def _perceptron(width: int) -> nn.Sequential:

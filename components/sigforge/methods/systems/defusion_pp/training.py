@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from sigforge.core.errors import UserError
 from sigforge.methods.systems.defusion.training import Masked, MaskedViews, masked_l1, regions
-from sigforge.methods.systems.defusion_pp.network import DeFusionPP, Encoder, Features, grid_of
+from sigforge.methods.systems.defusion_pp.network import DeFusionPP, Features, VitEncoder, grid_of
 
 ALPHA, KEEP = 0.1, 0.5
 
@@ -42,7 +42,7 @@ class DeFusionPPTraining(nn.Module):
         teachers: an encoder for each modality, in the order of the pairs; none if all training is single-modal.
     """
 
-    def __init__(self, net: DeFusionPP, teachers: Sequence[Encoder] = ()) -> None:
+    def __init__(self, net: DeFusionPP, teachers: Sequence[VitEncoder] = ()) -> None:
         super().__init__()
         self.net = net
         self.teachers = nn.ModuleList(teacher.requires_grad_(False) for teacher in teachers)
@@ -50,7 +50,7 @@ class DeFusionPPTraining(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(2 * width, teacher.norm.normalized_shape[0]) for teacher in teachers)
 
 
-def frozen_encoder(net: DeFusionPP) -> Encoder:
+def frozen_encoder(net: DeFusionPP) -> VitEncoder:
     """A frozen copy of the network's encoder as it is now, to serve as a teacher."""
     return copy.deepcopy(net.encoder).requires_grad_(False)
 

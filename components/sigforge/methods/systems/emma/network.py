@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sigforge.methods.published.refusion import HEADS, ChannelAttention, ChannelNorm
+from sigforge.methods.published.refusion import HEADS, RestormerAttention, RestormerNorm
 from sigforge.methods.tiling import run_padded, run_tiled
 from sigforge.methods.weights import load_model
 
@@ -84,7 +84,7 @@ class UFuser(nn.Module):
         super().__init__()
         self.config = config or UFuserConfig()
         c1, c2, c3, c4 = widths = self.config.widths
-        self.encoders = nn.ModuleList(Encoder(widths) for _ in range(2))
+        self.encoders = nn.ModuleList(ScaleEncoder(widths) for _ in range(2))
         for scale, width in enumerate(widths, start=1):
             setattr(self, f"fuse{scale}", RestormerCnn(2 * width, width))
         self.decode4, self.up4 = RestormerCnn(c4, c4), upsample(c4, c3)
@@ -152,7 +152,7 @@ def load_sensing(path: Path) -> Sensing:
     return load_model(path, lambda config: Sensing(SensingConfig.model_validate(config)), kind=SENSING_KIND).freeze()
 
 
-class Encoder(nn.Module):
+class ScaleEncoder(nn.Module):
     """One source to its features at four scales, each half the size of the one before."""
 
     def __init__(self, widths: tuple[int, ...]) -> None:
@@ -177,8 +177,8 @@ class RestormerCnn(nn.Module):
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
         self.embed = _conv3x3(inputs, width)
-        self.norm1, self.attention = ChannelNorm(width), Attention(width)
-        self.norm2, self.mlp = ChannelNorm(width), GatedMlp(width)
+        self.norm1, self.attention = RestormerNorm(width), ChannelHeadAttention(width)
+        self.norm2, self.mlp = RestormerNorm(width), GatedMlp(width)
         self.local = nn.Sequential(*(ResidualBlock(width) for _ in range(2)))
         self.merge = _conv3x3(2 * width, width)
 
@@ -190,7 +190,7 @@ class RestormerCnn(nn.Module):
         return self.merge(torch.cat([attended, self.local(x)], dim=1))
 
 
-class Attention(nn.Module):
+class ChannelHeadAttention(nn.Module):
     """Attention between the channels of each head; at one channel per head (scale 1) it passes the values on."""
 
     def __init__(self, width: int) -> None:
@@ -198,7 +198,7 @@ class Attention(nn.Module):
         self.qkv = nn.Sequential(
             nn.Conv2d(width, 3 * width, 1, bias=False), nn.Conv2d(3 * width, 3 * width, 3, padding=1, bias=False)
         )
-        self.weigh = ChannelAttention()
+        self.weigh = RestormerAttention()
         self.project = nn.Conv2d(width, width, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:

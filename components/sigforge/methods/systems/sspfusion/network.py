@@ -68,7 +68,7 @@ class Extractor(nn.Module):
         self.encoder = nn.ModuleList(
             _double(inputs, width) for inputs, width in zip((1, *widths), widths, strict=False)
         )
-        self.decoder = Decoder(widths)
+        self.decoder = SspDecoder(widths)
         self.head = _conv(widths[0], 1)
         self.attention = nn.ModuleList(ChannelAttentionBlock(width) for width in widths) if skips else None
 
@@ -110,7 +110,7 @@ class SSPFusion(nn.Module):
         self.refine = nn.ModuleList(
             nn.Sequential(*(ChannelAttentionBlock(width) for _ in range(self.config.blocks))) for width in widths
         )
-        self.decoder = Decoder(widths)
+        self.decoder = SspDecoder(widths)
         self.head = _conv(widths[0], 1)
 
     def forward(self, sources: Tensor) -> tuple[Tensor, Structures]:
@@ -164,7 +164,7 @@ def preserve_structure(map_a: Tensor, map_b: Tensor, features_a: Tensor, feature
     )
 
 
-class Decoder(nn.Module):
+class SspDecoder(nn.Module):
     """From the coarsest level to the finest; what each level is given is added."""
 
     def __init__(self, widths: tuple[int, ...]) -> None:
