@@ -103,7 +103,8 @@ def memory_table(threads: int) -> str:
     command: Callable[[int], list[str]] = lambda side: [sys.executable, __file__, "--memory-of", str(side)]  # noqa: E731
     measured = {side: _measure([*command(side), "--threads", str(threads)]) for side in (0, *SIDES)}
     rows = [
-        f"| {side} x {side} | {measured[side] - measured[0]:.0f} | {1e6 * (measured[side] - measured[0]) / side**2:.0f} |"
+        f"| {side} x {side} | {measured[side] - measured[0]:.0f} "
+        f"| {1e6 * (measured[side] - measured[0]) / side**2:.0f} |"
         for side in SIDES
     ]
     return "\n".join(["| one image | MB above an idle process | bytes a pixel |", "|---|---:|---:|", *rows])

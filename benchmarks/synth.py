@@ -93,7 +93,8 @@ def throughput(folder: Path, recipe: SynthesisRecipe, photos: list[Photo], pairs
         rows.append(f"| {name} | {1e3 * wall / len(repeated):.1f} | {1e3 * cpu / len(repeated):.1f} |")
     ratio = times["network alone"] / times["whole shard"]
     rows.append(f"\nRatio {ratio:.1%}; {len(repeated) / times['whole shard']:.2f} pairs/s")
-    head = f"{machine()}, torch {torch.__version__}, {recipe.device}, {recipe.task} {recipe.size} x {recipe.size}, batches of {recipe.batch}"
+    pairs = f"{recipe.task} {recipe.size} x {recipe.size}, batches of {recipe.batch}"
+    head = f"{machine()}, torch {torch.__version__}, {recipe.device}, {pairs}"
     return "\n".join([head, "", "| a pair | ms | CPU ms |", "|---|---:|---:|", *rows])
 
 

@@ -1,7 +1,8 @@
 """Which form of SigFormer serves the modulators best: every form the paper leaves open, trained and validated in turn.
 
 ``python -m flows.choices --task vif`` writes ``data/ablate/<task>/choices.md``. A row is a project folder as in
-:mod:`flows.ablate`, brought up to ``plgn@<task>``; what the table says was measured by the stages ``pretrain`` and ``plgn``.
+:mod:`flows.ablate`, brought up to ``plgn@<task>``; what the table says was measured by the stages ``pretrain`` and
+``plgn``.
 """
 
 import argparse

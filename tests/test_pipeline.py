@@ -1,5 +1,6 @@
 """dvc.yaml: what it lists, what it runs, and that a change makes stale what depends on it and nothing else."""
 
+import itertools
 import json
 import os
 import re
@@ -116,7 +117,7 @@ def test_stages_are_listed_with_what_they_do(clone):
 def test_the_graph_reads_like_the_pipeline(graph):
     for task in TASKS:
         assert graph[f"ingest@{task}"] == {f"{stage}@{task}" for stage in PER_TASK if stage != "pretext"} | {"report"}
-        for stage, after in zip(IN_TURN, IN_TURN[1:]):
+        for stage, after in itertools.pairwise(IN_TURN):
             assert f"{after}@{task}" in graph[f"{stage}@{task}"]
         assert graph[f"systems@{task}"] == graph[f"transfer@{task}"] == {f"evaluate@{task}", "report"}
         assert f"transfer@{task}" in graph[f"synth@{task}"] & graph["ingest@photos"]

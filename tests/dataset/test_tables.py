@@ -190,7 +190,7 @@ def ids(count):
 def test_splits_partition_and_have_the_asked_sizes():
     splits = assign_splits(ids(1000), FRACTIONS, seed=1)
     assert {name: len(members) for name, members in splits.items()} == {"train": 700, "val": 100, "test": 200}
-    assert sorted(sum(splits.values(), [])) == sorted(ids(1000))
+    assert sorted(name for members in splits.values() for name in members) == sorted(ids(1000))
     assert all(members == sorted(members) for members in splits.values())
 
 

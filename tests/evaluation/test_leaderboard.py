@@ -185,7 +185,7 @@ def test_formats_agree_in_values_and_marks():
         "html": ("<b>{}", "<u>{}"),
     }
     for name, rows in printed.items():
-        assert list(rows)[0] == "method" and list(rows)[-1] == "p, best against second"
+        assert next(iter(rows)) == "method" and list(rows)[-1] == "p, best against second"
         for m, method in enumerate(result.methods):
             rank, *cells = rows[method]
             assert rank == f"{result.ranks[m]:.1f}"

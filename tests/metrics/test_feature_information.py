@@ -76,7 +76,7 @@ def test_agrees_with_the_definition(scene, name, size) -> None:
 
 
 def test_fmi_where_windows_are_flat_or_hold_one_bright_pixel(scene) -> None:
-    fused, a, b = (image[..., :20, :20].clone() for image in scene())
+    fused, a, _b = (image[..., :20, :20].clone() for image in scene())
     a[..., :9, :], fused[..., :6, :], fused[..., 7, 7] = 0, 0, 1 / 255
     expected = direct_fmi(*map(grey, (fused, a, a)))
     assert score(fused, a, a, metrics="fmi")["fmi"].item() == pytest.approx(expected, rel=1e-5)

@@ -34,8 +34,6 @@ def examine() -> int:
 def check_python() -> str:
     """The interpreter is new enough."""
     found = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        raise Warned(f"{found}; needs 3.11 or later")
     return f"{found} in {sys.prefix}"
 
 

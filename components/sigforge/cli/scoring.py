@@ -99,7 +99,7 @@ def score_unit(unit: ScoringUnit, *, metrics: Sequence[str]) -> UnitScores:
     result = UnitScores(unit.pair)
     try:
         sources = [_read(path, SOURCES, result.seen) for path in (unit.a, unit.b, unit.reference) if path]
-        for path, image in zip((unit.b, unit.reference), sources[1:]):
+        for path, image in zip((unit.b, unit.reference), sources[1:], strict=False):
             require_same_size((unit.a, sources[0]), (path, image))
     except ImageError as error:
         return UnitScores(unit.pair, {}, [_quarantined(error)], result.seen)

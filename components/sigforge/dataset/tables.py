@@ -5,6 +5,7 @@ were found.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,7 +149,7 @@ def read_quarantine(path: str | Path) -> list[Quarantined]:
 
 
 def _refuse_doubles(rows: Sequence[dict], key: str, path: str | Path) -> None:
-    for row, following in zip(rows, rows[1:], strict=False):
+    for row, following in itertools.pairwise(rows):
         if key and row[key] == following[key]:
             raise UserError(f"{path}: {key} {row[key]!r} appears twice: give each source a name of its own")
 

@@ -1,6 +1,7 @@
 """The table of :mod:`flows.choices`: what stages ``pretrain`` and ``plgn`` measured of every form.
 
-``python -m sigforge.evaluation.choices FILE`` prints the table of the JSON that the flow has left: row to project folder.
+``python -m sigforge.evaluation.choices FILE`` prints the table of the JSON that the flow has left: row to project
+folder.
 """
 
 import json

@@ -76,7 +76,10 @@ class Scores:
         schema = pa.schema(columns, metadata=dict(facts))
         with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
             for start in range(0, len(self.pairs), PAIRS):
-                rows = [dict(zip(schema.names, (*row[:2], *row[2]))) for row in self._rows(start, start + PAIRS)]
+                rows = [
+                    dict(zip(schema.names, (*row[:2], *row[2]), strict=True))
+                    for row in self._rows(start, start + PAIRS)
+                ]
                 writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
     def _rows(self, start: int, stop: int) -> Iterator[tuple[str, str, list[float]]]:

@@ -23,7 +23,8 @@ def fusion_terms(fused: Tensor, a: Tensor, b: Tensor, *, target: str = "max") ->
     """The unweighted terms of Eqs. (2)-(3).
 
     Args:
-        target: what ``max`` compares with: ``max`` is the paper's brighter source; ``well_exposed`` blends the sources by
+        target: what ``max`` compares with: ``max`` is the paper's brighter source; ``well_exposed`` blends the sources
+        by
             their nearness to mid-grey, since the maximum of an exposure pair is simply the over-exposed image.
 
     Returns:

@@ -1,7 +1,7 @@
 """Fusion metrics under one registry: ``score`` a batch, ``list_metrics``, ``get_metric``, ``select_metrics``."""
 
 # Importing a family registers its metrics.
-from sigforge.metrics import (
+from sigforge.metrics import (  # noqa: F401
     error,
     exposure,
     feature_information,

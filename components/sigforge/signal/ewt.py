@@ -1,9 +1,9 @@
 r"""Empirical wavelet transform of batched 1-D signals, exact.
 
-Gilles, "Empirical Wavelet Transform", IEEE TSP 61(16), 2013: Meyer-type low-pass and band-pass filters on a Fourier axis
-cut at boundaries :math:`0 < \omega_1 < \dots < \omega_{N-1} < \pi`, with half transitions :math:`\tau_n = \gamma
-\omega_n` and :math:`\gamma < \min_n (\omega_{n+1}-\omega_n)/(\omega_{n+1}+\omega_n)`, so that the squares of the filters
-sum to one (a tight frame).
+Gilles, "Empirical Wavelet Transform", IEEE TSP 61(16), 2013: Meyer-type low-pass and band-pass filters on a Fourier
+axis cut at boundaries :math:`0 < \omega_1 < \dots < \omega_{N-1} < \pi`, with half transitions :math:`\tau_n = \gamma
+\omega_n` and :math:`\gamma < \min_n (\omega_{n+1}-\omega_n)/(\omega_{n+1}+\omega_n)`, so that the squares of the
+filters sum to one (a tight frame).
 
 Differs from the authors' toolbox: the last band stays 1 up to pi (theirs already falls there, which breaks the frame on
 a discrete grid), and signals are extended evenly to 2L, so that cropping to L loses nothing and the inverse is exact.

@@ -172,8 +172,8 @@ def _finish(context: StageContext, folder: Path, bad: list[Quarantined], good: i
     if good < least:
         first = f"; the first: {bad[0].path}: {bad[0].reason}" if bad else ""
         raise UserError(
-            f"{good} usable {what}, fewer than 'ingest.{context.task}.min_{what}' {least}; {len(bad)} quarantined{first}; "
-            "mend the images, give more, or lower that key"
+            f"{good} usable {what}, fewer than 'ingest.{context.task}.min_{what}' {least}; "
+            f"{len(bad)} quarantined{first}; mend the images, give more, or lower that key"
         )
 
 

@@ -1,9 +1,9 @@
 """Which photographs and which synthetic pairs are good enough to be written, and in one line why not.
 
 Every verdict is ``<reason>: <detail>``, where the reason is one word to count by. Of a photograph: ``licence``,
-``duplicate``, ``evaluation``, ``too_small`` (decided from the manifest, before anything is written). Of a pair: ``not_finite``,
-``constant``, ``saturated``, ``identical``, ``unchanged``. Images that cannot be read bring the reasons of
-:class:`sigforge.core.errors.ImageError`.
+``duplicate``, ``evaluation``, ``too_small`` (decided from the manifest, before anything is written). Of a pair:
+``not_finite``, ``constant``, ``saturated``, ``identical``, ``unchanged``. Images that cannot be read bring the reasons
+of :class:`sigforge.core.errors.ImageError`.
 """
 
 import re

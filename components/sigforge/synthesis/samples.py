@@ -9,7 +9,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -62,7 +62,7 @@ class SynthesisRecipe:
     model: Path
     fingerprint: str
     device: str
-    gates: Gates = Gates()
+    gates: Gates = field(default_factory=Gates)
     batch: int = 1
     threads: int = 1
 

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ def test_agrees_with_the_method_written_out(n, levels, offset, random_sources, b
     sources = random_sources(n, 1, 1, 61, 83)
     gaussians = [burt.analyse(s[0, 0].double().numpy() + offset, levels, 0.4)[0] for s in sources]
     ratios = [
-        [fine / burt.expand(coarse, fine.shape, 0.4) for fine, coarse in zip(pyramid, pyramid[1:], strict=False)]
+        [fine / burt.expand(coarse, fine.shape, 0.4) for fine, coarse in itertools.pairwise(pyramid)]
         for pyramid in gaussians
     ]
     image = np.mean([pyramid[-1] for pyramid in gaussians], 0)

@@ -3,8 +3,8 @@
 Listing is quick and done once; checking decodes every image and is a pure function per pair or photograph, so a pool of
 processes may do it. What cannot be used is quarantined with a reason, and the rest goes on.
 
-Reasons beside those of :class:`~sigforge.core.errors.ImageError`: ``ambiguous_stem``, ``no_partner``, ``different_size``,
-``constant``, ``same_image``, ``duplicate_pair``, ``duplicate_photo``.
+Reasons beside those of :class:`~sigforge.core.errors.ImageError`: ``ambiguous_stem``, ``no_partner``,
+``different_size``, ``constant``, ``same_image``, ``duplicate_pair``, ``duplicate_photo``.
 """
 
 import re

@@ -4,8 +4,9 @@ Huiskes and Lew, "The MIR Flickr Retrieval Evaluation", ACM MIR 2008. Unpacked, 
 to ``im25000.jpg`` and, beside tags and EXIF, ``meta/license/``; its site (press.liacs.nl/mirflickr) says that licence
 metafiles state creator, title and the exact licence, one of Creative Commons'. How these are worded was not found in
 public, so a file is taken by the number that ends its name and read for what it must hold: a licence (see
-:mod:`sigforge.dataset.sources.licences`) and an author, after a word such as ``owner`` or in an address at Flickr. A file
-that lacks either, or states several licences, quarantines its photograph: what cannot be credited must not be used.
+:mod:`sigforge.dataset.sources.licences`) and an author, after a word such as ``owner`` or in an address at Flickr. A
+file that lacks either, or states several licences, quarantines its photograph: what cannot be credited must not be
+used.
 
 Reasons: ``no_licence`` and ``no_author``.
 """

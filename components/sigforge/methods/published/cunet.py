@@ -2,7 +2,8 @@
 
 Deng & Dragotti, "Deep Convolutional Neural Network for Multi-Modal Image Restoration and Fusion", IEEE TPAMI 43(10),
 2021, the network for fusion (MIF). It takes RGB; a luma goes in as three equal channels and the luma of what comes
-out is the result. The range of its training data is not published; [0, 1] fits, for then the output resembles the inputs.
+out is the result. The range of its training data is not published; [0, 1] fits, for then the output resembles the
+inputs.
 """
 
 from typing import ClassVar

@@ -2,7 +2,8 @@
 
 Zhang et al., "IFCNN: A general image fusion framework based on convolutional neural network", Information Fusion 54,
 2020. The network takes RGB; a luma goes in as three equal channels and the luma of what comes out is the result, as
-the authors do with grey images. Left out: their contrast equalisation of fused exposures, which is no part of the network.
+the authors do with grey images. Left out: their contrast equalisation of fused exposures, which is no part of the
+network.
 """
 
 from functools import partial

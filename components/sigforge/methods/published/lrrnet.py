@@ -1,8 +1,8 @@
 """LRRNet: low-rank and sparse parts by unrolled optimisation, each fused by a convolution.
 
 Li et al., "LRRNet: A Novel Representation Learning Guided Fusion Network for Infrared and Visible Images", IEEE TPAMI
-45(9), 2023, section on the network (LLRR blocks). Sources are stretched to the full range before the network, the result
-after it; the network's own range is narrow, so the second stretch is needed for a picture at all.
+45(9), 2023, section on the network (LLRR blocks). Sources are stretched to the full range before the network, the
+result after it; the network's own range is narrow, so the second stretch is needed for a picture at all.
 """
 
 from typing import ClassVar

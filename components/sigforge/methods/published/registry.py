@@ -1,4 +1,4 @@
-"""Registry of published networks: their checkpoints, how they are rebuilt, and the facts that tables need about them."""
+"""Published networks: their checkpoints, how they are rebuilt, and the facts that tables need about them."""
 
 import importlib
 import pkgutil

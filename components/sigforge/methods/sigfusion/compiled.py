@@ -12,8 +12,8 @@ PARTS = (DecomposerLevel, ReconstructorLevel, LowModulator, HighModulator, Merge
 def compile_parts(model: nn.Module, *, backend: str = "inductor") -> int:
     """Compile the submodules of SigFormer, the modulators and the merging layers, in place; returns how many.
 
-    Weights keep their names. The first pass takes minutes on a CPU, and results differ from uncompiled ones by rounding.
-    Submodules are compiled rather than the whole, since equal ones share their code.
+    Weights keep their names. The first pass takes minutes on a CPU, and results differ from uncompiled ones by
+    rounding. Submodules are compiled rather than the whole, since equal ones share their code.
 
     Args:
         backend: of ``torch.compile``; the default needs a C++ compiler, on a GPU Triton.

@@ -1,8 +1,8 @@
 """EMMA: U-Fuser, and the pseudo-sensing networks that look at a fused image as each sensor would.
 
-Zhao et al., "Equivariant Multi-Modality Image Fusion", CVPR 2024, section 3.3; layer sizes as in the authors' code, where
-the feed-forward part of a block and its query, key and value mix channels more than Restormer's do. Differs from the
-authors: any size by mirrored padding instead of a mosaic of crops, and the fused image is not stretched to the full
+Zhao et al., "Equivariant Multi-Modality Image Fusion", CVPR 2024, section 3.3; layer sizes as in the authors' code,
+where the feed-forward part of a block and its query, key and value mix channels more than Restormer's do. Differs from
+the authors: any size by mirrored padding instead of a mosaic of crops, and the fused image is not stretched to the full
 range when it is saved.
 """
 

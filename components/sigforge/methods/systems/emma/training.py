@@ -1,7 +1,7 @@
 """Training EMMA: first the sensing networks on fused corpora, then, with these frozen, U-Fuser (Eq. 6).
 
-Zhao et al., CVPR 2024, section 3.3. Two runs of :func:`sigforge.training.loop.fit`, the first over :class:`Sensing` with
-:func:`sensing_losses`, the second over :class:`UFuser` with :func:`emma_losses` and :class:`EquivariantBatches`.
+Zhao et al., CVPR 2024, section 3.3. Two runs of :func:`sigforge.training.loop.fit`, the first over :class:`Sensing`
+with :func:`sensing_losses`, the second over :class:`UFuser` with :func:`emma_losses` and :class:`EquivariantBatches`.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,8 @@ Losses = dict[str, Tensor]
 
 
 class EquivariantBatches(Dataset):
-    """The batches of ``crops``, each with its step's transformations, which like the crops depend on seed and step alone.
+    """The batches of ``crops``, each with its step's transformations, which like the crops depend on seed and step
+    alone.
 
     Args:
         crops: of pairs; the side a multiple of 16, which the sensing networks need.

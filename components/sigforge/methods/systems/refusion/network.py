@@ -1,8 +1,9 @@
 """ReFusion to be trained: the fusion network with the two that teach it, loss proposal and reconstruction.
 
-Bai et al., "ReFusion", IJCV 133, 2025. Only the fusion network was published (:mod:`sigforge.methods.published.refusion`).
-The paper gives the other two no layers: ours are of the same Restormer blocks, two at width 32 each; a softmax over the
-sources makes the proposed weights sum to 1, and the sources are rebuilt as what the fused image lacks of them.
+Bai et al., "ReFusion", IJCV 133, 2025. Only the fusion network was published
+(:mod:`sigforge.methods.published.refusion`). The paper gives the other two no layers: ours are of the same Restormer
+blocks, two at width 32 each; a softmax over the sources makes the proposed weights sum to 1, and the sources are
+rebuilt as what the fused image lacks of them.
 """
 
 from pathlib import Path
