@@ -115,7 +115,8 @@ def _table(task: str, subtask: str, values: Sequence[dict], metrics: Sequence[st
     for row in values:
         grouped.setdefault((row["method"], row["metric"]), []).append(row["value"])
     columns = [_column([grouped[method, name] for method in methods], get_metric(name)) for name in metrics]
-    rows = (TableRow(method, method == ours, cells) for method, cells in zip(methods, zip(*columns), strict=True))
+    cells = zip(*columns, strict=True)
+    rows = (TableRow(method, method == ours, row) for method, row in zip(methods, cells, strict=True))
     pairs = len({row["pair_id"] for row in values})
     return Table(task, subtask, pairs, tuple(get_metric(name) for name in metrics), tuple(rows))
 

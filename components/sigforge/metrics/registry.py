@@ -1,4 +1,4 @@
-"""The registry of fusion metrics: every metric is a function of a :class:`MetricContext` plus the facts that tables need."""
+"""The registry of fusion metrics: each is a function of a :class:`MetricContext`, with the facts that tables need."""
 
 import difflib
 import re

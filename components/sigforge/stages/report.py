@@ -195,7 +195,8 @@ def synthetic_and_real(
         if match := next((pair for pair in reversed(left) if pair.subtask == row["subtask"]), None):
             left.remove(match)
             sources = (read_image(path)[0] for path in (match.a_path, match.b_path))
-            real.append(GalleryScene(match.pair_id, tuple(picture(image, name) for name, image in zip(names, sources))))
+            pictures = tuple(picture(image, name) for name, image in zip(names, sources, strict=True))
+            real.append(GalleryScene(match.pair_id, pictures))
     return synthetic, real
 
 

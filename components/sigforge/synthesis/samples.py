@@ -1,8 +1,8 @@
 """The samples of one shard: photographs are read ahead and pairs encoded behind while the network works.
 
-Every sample has its seat in a batch by its number, and a batch is always as large as ``SynthesisRecipe.batch``; grey fills the
-seats of samples that failed, are kept, or belong to another shard. So a sample's bytes depend on nothing that happens
-to others.
+Every sample has its seat in a batch by its number, and a batch is always as large as ``SynthesisRecipe.batch``; grey
+fills the seats of samples that failed, are kept, or belong to another shard. So a sample's bytes depend on nothing
+that happens to others.
 """
 
 import os

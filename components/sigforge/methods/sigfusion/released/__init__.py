@@ -1,1 +1,1 @@
-"""SigFusion's networks as its authors released them (github fengjiawei123/SigFusion), rebuilt from their description."""
+"""SigFusion's networks as released by its authors (github fengjiawei123/SigFusion), rebuilt from their description."""

@@ -1,7 +1,7 @@
 """Blocks of the authors' networks: Restormer's channel attention, a convolutional feed-forward part, the EWT side path.
 
-All run at the resolution of the picture, on (B, C, H, W) of any size, and pad with zeros. The channel attention is MDTA of
-Zamir et al., "Restormer", CVPR 2022; the feed-forward part is plain, with a full 3x3 convolution and no gate.
+All run at the resolution of the picture, on (B, C, H, W) of any size, and pad with zeros. The channel attention is
+MDTA of Zamir et al., "Restormer", CVPR 2022; the feed-forward part is plain, with a full 3x3 convolution and no gate.
 """
 
 import torch

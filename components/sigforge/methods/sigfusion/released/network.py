@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sigforge.methods.sigfusion.released.blocks import SIDE, Block, DecoderBlock, EncoderBlock
+import itertools
 
 WIDTH, LEVELS = 32, 5
 
@@ -117,7 +118,7 @@ class Modulator(nn.Module):
         length = SIDE * SIDE
         self.blocks = nn.Sequential(*(Block(WIDTH) for _ in range(LEVELS)))
         sizes = (length, 2 * length, 4 * length, length)
-        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in itertools.pairwise(sizes))
 
     def forward(self, encoding: Encoding) -> Encoding:
         bands = tuple(torch.cat([split[:, :1], self._high(split[:, 1:])], dim=1) for split in encoding.bands)

@@ -1,8 +1,9 @@
 r"""The empirical wavelet transform that the authors' networks use: Gilles's toolbox in its Python form.
 
-Gilles, "Empirical Wavelet Transform", IEEE TSP 61(16), 2013; log spectrum, two cuts, rule ``locmaxminf``. It differs from
-:mod:`sigforge.signal.ewt` on purpose: signals count as periodic, every signal has a bank of its own, cuts lie at lowest
-minima of the plain spectrum, and the mean of a signal stays in it. Batched; gradients flow through bands, not filters.
+Gilles, "Empirical Wavelet Transform", IEEE TSP 61(16), 2013; log spectrum, two cuts, rule ``locmaxminf``. It differs
+from :mod:`sigforge.signal.ewt` on purpose: signals count as periodic, every signal has a bank of its own, cuts lie at
+lowest minima of the plain spectrum, and the mean of a signal stays in it. Batched; gradients flow through bands, not
+filters.
 
 Differs from the authors': the gradient of :func:`synthesise` is the true one (theirs detects new cuts in the gradient),
 and equal neighbouring bins make no peak, where theirs counts a plateau once.
@@ -25,7 +26,8 @@ def analyse(signals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         signals: (B, L) real, L even.
 
     Returns:
-        bands (B, 3, L), low first; filters (B, 3, L) in FFT order; boundaries (B, 2) in radians, see :func:`boundaries`.
+        bands (B, 3, L), low first; filters (B, 3, L) in FFT order; boundaries (B, 2) in radians, see
+        :func:`boundaries`.
 
     Raises:
         UserError: a signal whose spectrum has no two peaks, such as a constant one.
