@@ -4,6 +4,7 @@ Rebuilt from a description of github fengjiawei123/SigFusion at 044da077 and equ
 that the authors store and never use (the perceptrons inside their synthesis, 21 million) are left out.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sigforge.methods.sigfusion.released.blocks import SIDE, Block, DecoderBlock, EncoderBlock
-import itertools
 
 WIDTH, LEVELS = 32, 5
 
