@@ -30,7 +30,7 @@ from sigforge.core.progress import Progress
 from sigforge.dataset.corpus import image_path
 from sigforge.dataset.sources.folders import check_pair, drop_duplicates, pair_folders
 from sigforge.dataset.tables import Pair, Quarantined
-from sigforge.dataset.tasks import TASKS
+from sigforge.dataset.tasks import OURS, TASKS
 from sigforge.evaluation.scores import score_image
 from sigforge.methods import load as models
 from sigforge.methods.cost import COST_SIZE
@@ -42,7 +42,7 @@ from sigforge.methods.systems.trained import get_system, list_systems, trained_s
 from sigforge.methods.weights import MODEL, read_kind, read_weights
 from sigforge.metrics import PAPER, get_metric
 from sigforge.stages._base import StageContext
-from sigforge.stages.evaluate import OURS, fuse_pairs
+from sigforge.stages.evaluate import fuse_pairs
 from sigforge.stages.fuse import fuse_corpus
 from sigforge.stages.ingest import with_splits
 from sigforge.tracking import StageRun

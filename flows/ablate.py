@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from pathlib import Path
-from typing import get_args
 
 import yaml
 from prefect import flow, get_run_logger
@@ -32,11 +31,11 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows import STATE
-from flows.target import Say, TargetFailed, TaskName, reproduce
+from flows.target import Say, TargetFailed, reproduce
 from sigforge.core.errors import UserError
+from sigforge.dataset.tasks import OURS, TASKS, Task
 
 DATA = Path("data/ablate")
-OURS = "sigfusion"
 DVC = (sys.executable, "-m", "dvc")
 LEDGER = ("mlflow.db", "mlartifacts")
 
@@ -78,7 +77,7 @@ ROWS = (
 
 
 @flow(name="ablate", flow_run_name="ablate-{task}")
-def ablate(task: TaskName) -> None:
+def ablate(task: Task) -> None:
     """Measure every row of the paper's ablation table on one task, and write the table with both numbers."""
     table = run_rows(task, lambda row, start: run_row.with_options(task_run_name=row.slug)(task, row, start))
     create_markdown_artifact(table.read_text(), key=f"ablate-{task}", description=f"ablations of {task}")
@@ -250,7 +249,7 @@ def refuse_failures(folder: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """The same without Prefect: ``--task vif``; exit code 2 on a user's mistake, 1 if a row failed."""
     parser = argparse.ArgumentParser(prog="python -m flows.ablate", description=ablate.__doc__)
-    parser.add_argument("--task", required=True, choices=get_args(TaskName))
+    parser.add_argument("--task", required=True, choices=TASKS)
     parser.add_argument("--rows", nargs="+", metavar="ROW", help=f"of {', '.join(row.slug for row in ROWS)}")
     options = parser.parse_args(arguments)
     task, say = options.task, partial(print, flush=True)

@@ -11,12 +11,12 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 from flows import STATE
 from flows.ablate import DATA, DEFAULT, AblationRow, AblationStart, begin, call, prepare, refuse_unknown
-from flows.target import Say, TargetFailed, TaskName, reproduce
+from flows.target import Say, TargetFailed, reproduce
 from sigforge.core.errors import UserError
+from sigforge.dataset.tasks import TASKS
 
 ROWS = (
     DEFAULT,
@@ -50,7 +50,7 @@ def bring_up(task: str, row: AblationRow, start: AblationStart, say: Say) -> Pat
 def main(arguments: list[str] | None = None) -> int:
     """Measure the rows; exit code 2 on a user's mistake, 1 if a stage failed."""
     parser = argparse.ArgumentParser(prog="python -m flows.choices", description=__doc__.split("\n")[0])
-    parser.add_argument("--task", required=True, choices=get_args(TaskName))
+    parser.add_argument("--task", required=True, choices=TASKS)
     parser.add_argument("--rows", nargs="+", metavar="ROW", help=f"of {', '.join(row.slug for row in ROWS)}")
     options = parser.parse_args(arguments)
     folder, rows = DATA / options.task, []

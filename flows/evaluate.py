@@ -2,10 +2,11 @@
 
 from prefect import flow
 
-from flows.target import TaskName, run_target
+from flows.target import run_target
+from sigforge.dataset.tasks import Task
 
 
 @flow(name="evaluate", flow_run_name="evaluate-{task}")
-def evaluate(task: TaskName) -> None:
+def evaluate(task: Task) -> None:
     """Score the fine-tuned network and every baseline on the task's test pairs."""
     run_target(f"evaluate@{task}")

@@ -2,10 +2,11 @@
 
 from prefect import flow
 
-from flows.target import TaskName, run_target
+from flows.target import run_target
+from sigforge.dataset.tasks import Task
 
 
 @flow(name="fuse", flow_run_name="fuse-{task}")
-def fuse(task: TaskName) -> None:
+def fuse(task: Task) -> None:
     """Fuse every real pair of the task with every configured baseline."""
     run_target(f"fuse@{task}")

@@ -14,15 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from flows import STATE
 from flows.artifacts import publish
-
-TaskName = Literal["vif", "mif", "mfif", "mef"]
 
 POLL_SECONDS = 0.2
 KILL_AFTER_SECONDS = 10

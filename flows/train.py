@@ -2,11 +2,12 @@
 
 from prefect import flow
 
-from flows.target import TaskName, run_target
+from flows.target import run_target
+from sigforge.dataset.tasks import Task
 
 
 @flow(name="train", flow_run_name="train-{task}")
-def train(task: TaskName) -> None:
+def train(task: Task) -> None:
     """Train the networks of the task: SigFormer, the modulators, fusion on synthetic and real pairs, the systems."""
     run_target("pretrain")
     for stage in ("plgn", "pretext", "finetune", "systems", "transfer"):

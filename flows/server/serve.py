@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import get_args
 from uuid import UUID
 
 import psutil
@@ -29,9 +28,9 @@ from flows.fuse import fuse
 from flows.reproduce import reproduce
 from flows.server import services
 from flows.synth import synth
-from flows.target import TaskName
 from flows.train import train
 from sigforge.core.errors import UserError
+from sigforge.dataset.tasks import TASKS
 
 PER_TASK = (synth, fuse, train, evaluate)
 
@@ -45,7 +44,7 @@ def deployments() -> list[RunnerDeployment]:
     per_task = [
         flow.to_deployment(f"{flow.name}-{task}", parameters={"task": task}, **options)
         for flow in (*PER_TASK, ablate)
-        for task in get_args(TaskName)
+        for task in TASKS
     ]
     return [*per_task, reproduce.to_deployment("reproduce", **options)]
 

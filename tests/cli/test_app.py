@@ -15,7 +15,7 @@ from sigforge.core.colour import is_grey
 from sigforge.core.errors import UserError
 from sigforge.core.images import read_image, to_uint8, write_image
 from sigforge.dataset.tables import Photo, read_quarantine
-from sigforge.dataset.tasks import TASKS
+from sigforge.dataset.tasks import TASKS, Task
 from sigforge.methods import registry as baselines
 from sigforge.methods.apply import fuse_arrays
 from sigforge.methods.load import get_method as get_any
@@ -100,7 +100,7 @@ def test_every_command_is_listed():
 
 
 def test_tasks_are_those_of_the_manifest():
-    assert get_args(cli.Task) == TASKS
+    assert get_args(Task) == TASKS
 
 
 def test_help_imports_nothing_heavy():

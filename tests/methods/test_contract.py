@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from sigforge.core.errors import UserError
-from sigforge.methods.registry import TASKS, get_method, list_methods
+from sigforge.dataset.tasks import TASKS
+from sigforge.methods.registry import get_method, list_methods
 
 CLASSICAL = [name for name in list_methods() if get_method(name).kind == "classical"]
 MANY = [name for name in CLASSICAL if get_method(name).n_sources[1] is None]

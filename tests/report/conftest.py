@@ -16,7 +16,7 @@ from sigforge.core.files import sha256_file
 from sigforge.core.images import encode_webp, read_image, write_image
 from sigforge.dataset.sources import demo, scenes
 from sigforge.dataset.tables import PAIRS, PHOTOS, Pair, Photo, read_photos, write_table
-from sigforge.dataset.tasks import MODALITIES, TASKS
+from sigforge.dataset.tasks import MODALITIES, OURS, SIMULATED, TASKS
 from sigforge.evaluation.scores import score_image, write_rows
 from sigforge.methods.sigfusion.plgn import KIND, Plgn
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
@@ -25,7 +25,6 @@ from sigforge.shards.layout import ShardPath, key_name
 from sigforge.shards.writer import ShardSample, write_shard
 from sigforge.stages import evaluate, report
 from sigforge.stages._base import StageContext
-from sigforge.stages.ingest import SIMULATED
 from sigforge.synthesis.channels import task_channels
 from sigforge.synthesis.synthesizer import Synthesizer
 from sigforge.tracking import StageRun
@@ -150,10 +149,10 @@ def make_shard(data: Path, task: str, photos: list[Photo]) -> None:
 
 def make_scores(data: Path, task: str, pairs: list[Pair], metrics) -> None:
     """Fused images of two baselines and a stand-in for our network, scored by the stage's own functions."""
-    rules = {evaluate.OURS: lambda a, b: 0.3 * a + 0.7 * b, "max": np.maximum, "mean": lambda a, b: (a + b) / 2}
+    rules = {OURS: lambda a, b: 0.3 * a + 0.7 * b, "max": np.maximum, "mean": lambda a, b: (a + b) / 2}
     rows = []
     for method, rule in rules.items():
-        folder = data / ("evaluate" if method == evaluate.OURS else "fuse") / task / method
+        folder = data / ("evaluate" if method == OURS else "fuse") / task / method
         for pair in pairs:
             path = folder / f"{pair.pair_id}.png"
             write_image(path, rule(*(luma(read_image(source)[0]) for source in (pair.a_path, pair.b_path))))

@@ -243,12 +243,6 @@ def test_command_line_says_what_is_missing_in_one_line(tmp_path, monkeypatch, ca
     assert error == "error: report: data/ingest/photos/photos.parquet: missing; run 'dvc repro ingest@photos'\n"
 
 
-def test_simulated_is_what_ingest_calls_it():
-    from sigforge.stages import ingest
-
-    assert report.SIMULATED == ingest.SIMULATED
-
-
 def test_places_orders_by_firsts():
     rows = [
         {"pair_id": "p", "subtask": "", "method": method, "metric": metric, "value": value}

@@ -14,8 +14,8 @@ from typer.core import TyperGroup
 
 from sigforge import __version__
 from sigforge.core.errors import UserError
+from sigforge.dataset.tasks import Task
 
-Task = Literal["vif", "mif", "mfif", "mef"]
 TASK_HELP = "vif: infrared, visible; mif: CT, PET or SPECT, MRI; mfif: near, far; mef: under-, over-exposed."
 
 

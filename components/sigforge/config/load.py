@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from sigforge.config.sections import Params
 from sigforge.core.errors import UserError
 from sigforge.core.files import write_atomic
+from sigforge.dataset.tasks import TASKS
 
 PARAMS = Path("params.yaml")
 REALDATA = "SIGFORGE_REALDATA"
@@ -82,7 +83,7 @@ def resolve_path(path: str) -> Path:
 
 def check_sources(params: Params) -> None:
     """Fail early, naming the key, if a configured folder is missing."""
-    for name in ("photos", "vif", "mif", "mfif", "mef"):
+    for name in ("photos", *TASKS):
         entry = getattr(params.ingest, name)
         for index, source in enumerate(entry.sources):
             for key in ("a", "b", "path"):

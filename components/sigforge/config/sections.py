@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sigforge.core.errors import UserError
+from sigforge.dataset.tasks import TASKS
 from sigforge.methods.sigfusion.modulator import Modulated
 from sigforge.methods.sigfusion.sigformer import SigFormerConfig
 from sigforge.synthesis.gates import Gates
@@ -110,7 +111,7 @@ class FuseParams(Section):
     def _known_methods(self) -> "FuseParams":
         from sigforge.methods.produce import configured
 
-        for task in ("vif", "mif", "mfif", "mef"):
+        for task in TASKS:
             for name, options in getattr(self, task).items():
                 try:
                     configured(name, options, task)
@@ -131,7 +132,7 @@ class SystemsParams(Section):
     def _known_systems(self) -> "SystemsParams":
         from sigforge.methods.systems.registry import parse_options
 
-        for task in ("vif", "mif", "mfif", "mef"):
+        for task in TASKS:
             for name, options in getattr(self, task).items():
                 try:
                     parse_options(name, options)
@@ -261,7 +262,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _transferred_are_systems(self) -> "Params":
-        for task in ("vif", "mif", "mfif", "mef"):
+        for task in TASKS:
             named = getattr(self.systems, task)
             for name in getattr(self.transfer, task):
                 if name not in named:

@@ -1,15 +1,26 @@
-"""The tasks of image fusion, and the modalities of their two sources."""
+"""The words that everything else uses: tasks and the modalities of their two sources, splits, our method's name."""
+
+from typing import Literal, get_args
 
 from sigforge.core.errors import UserError
 
+Task = Literal["vif", "mif", "mfif", "mef"]
+TASKS: tuple[Task, ...] = get_args(Task)
+MULTI_MODAL: tuple[Task, ...] = ("vif", "mif")
+"""Tasks whose sources come from two sensors; the others' are two photographs by one camera."""
+
 SPLITS = ("train", "val", "test")
+OURS = "sigfusion"
+"""The method that the project is about, as the registry and every table name it."""
+SIMULATED = "simulated"
+"""``source`` of pairs that were simulated, not measured."""
+
 MODALITIES: dict[str, dict[str, tuple[str, str]]] = {
     "vif": {"vif": ("ir", "vis")},
     "mif": {"mri-ct": ("ct", "mri"), "mri-pet": ("pet", "mri"), "mri-spect": ("spect", "mri")},
     "mfif": {"mfif": ("near", "far")},
     "mef": {"mef": ("under", "over")},
 }
-TASKS = tuple(MODALITIES)
 
 
 def modalities(task: str, subtask: str | None = None) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from jinja2 import Environment, StrictUndefined
 
 from sigforge.core.errors import UserError
 from sigforge.core.files import write_atomic
-from sigforge.evaluation.tables import SIMULATED, UNDEFINED
+from sigforge.evaluation.tables import SIMULATED_DATA, UNDEFINED
 from sigforge.metrics import get_metric
 from sigforge.metrics.registry import PAPER as METRICS
 
@@ -97,7 +97,7 @@ class AblationTable:
     @property
     def caption(self) -> str:
         """What the numbers are means of."""
-        mark = f" ({SIMULATED})" if self.simulated else ""
+        mark = f" ({SIMULATED_DATA})" if self.simulated else ""
         source = f"Table 2, {IMAGES[self.task]}" if self.task in IMAGES else "not printed for this task"
         return f"{self.task}, ablations. Ours: means over {self.pairs} test pairs{mark}. Paper: {source}"
 
@@ -165,7 +165,7 @@ def comma_separated(table: AblationTable) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("task", "data", "pairs", "row", "parameters", "metric", "ours", "paper", "error"))
-    data = SIMULATED if table.simulated else "real"
+    data = SIMULATED_DATA if table.simulated else "real"
     for row in table.rows:
         for name in METRICS:
             values = (values.get(name) for values in (row.ours, row.paper))

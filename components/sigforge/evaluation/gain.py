@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sigforge.evaluation.statistics import RESAMPLES, bootstrap_interval
-from sigforge.evaluation.tables import SIMULATED, UNDEFINED
+from sigforge.evaluation.tables import SIMULATED_DATA, UNDEFINED
 from sigforge.methods.systems.trained import AFTER_SYNTHETIC
 from sigforge.metrics import Metric, get_metric
 
@@ -54,7 +54,7 @@ class GainTable:
     @property
     def caption(self) -> str:
         """What the numbers are."""
-        mark = f" ({SIMULATED})" if self.simulated else ""
+        mark = f" ({SIMULATED_DATA})" if self.simulated else ""
         distances = (f"; {m.symbol}: distance from {m.target:g}" for m in self.metrics if m.target is not None)
         return (
             f"{self.task}: trained on real pairs only → on synthetic pairs first; means over {self.pairs} test pairs"

@@ -10,7 +10,7 @@ import numpy as np
 
 from sigforge.metrics import Metric, get_metric
 
-SIMULATED = "simulated demo data"
+SIMULATED_DATA = "simulated demo data"
 OUR_LABEL = "SigFusion"
 UNDEFINED = "n/a"
 CSV_COLUMNS = ("task", "subtask", "data", "pairs", "method", "metric", "mean", "deviation", "rank")
@@ -92,7 +92,7 @@ def comma_separated(tables: Iterable[Table], *, simulated: bool) -> str:
         for row in table.rows:
             for metric, cell in zip(table.metrics, row.cells, strict=True):
                 numbers = (f"{cell.mean:.6g}", f"{cell.deviation:.6g}", cell.rank or "")
-                data = SIMULATED if simulated else "real"
+                data = SIMULATED_DATA if simulated else "real"
                 writer.writerow((table.task, table.subtask, data, table.pairs, row.method, metric.name, *numbers))
     return text.getvalue()
 
@@ -106,7 +106,7 @@ def caption(table: Table, simulated: bool) -> str:
     """
     name = f"{table.task}, {table.subtask}" if table.subtask else table.task
     pairs = f"{table.pairs} test pair{'s' if table.pairs != 1 else ''}"
-    return f"{name}: means over {pairs}" + (f" ({SIMULATED})" if simulated else "")
+    return f"{name}: means over {pairs}" + (f" ({SIMULATED_DATA})" if simulated else "")
 
 
 def _table(task: str, subtask: str, values: Sequence[dict], metrics: Sequence[str], ours: str) -> Table:

@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-MULTI_MODAL = {"mse": 2.0, "ssim": 1.0, "max": 10.0, "grad": 10.0}
-DIGITAL = {"ssim": 1.0, "max": 10.0, "grad": 10.0}
+from sigforge.dataset.tasks import MULTI_MODAL
+
+MULTI_MODAL_WEIGHTS = {"mse": 2.0, "ssim": 1.0, "max": 10.0, "grad": 10.0}
+DIGITAL_WEIGHTS = {"ssim": 1.0, "max": 10.0, "grad": 10.0}
 
 SIGMA, RADIUS = 1.5, 5
 C1, C2 = 0.01**2, 0.03**2
@@ -16,7 +18,7 @@ C1, C2 = 0.01**2, 0.03**2
 
 def task_weights(task: str) -> dict[str, float]:
     """Weights alpha, beta, gamma of the paper: Eq. (2) for ``vif`` and ``mif``, Eq. (3) for ``mfif`` and ``mef``."""
-    return MULTI_MODAL if task in ("vif", "mif") else DIGITAL
+    return MULTI_MODAL_WEIGHTS if task in MULTI_MODAL else DIGITAL_WEIGHTS
 
 
 def fusion_terms(fused: Tensor, a: Tensor, b: Tensor, *, target: str = "max") -> dict[str, Tensor]:

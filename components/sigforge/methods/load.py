@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sigforge.core.errors import UserError
+from sigforge.dataset.tasks import OURS, TASKS
 
 if TYPE_CHECKING:
     from sigforge.methods.registry import FusionMethod
 
-OURS = "sigfusion"
 MODEL_SUFFIX = ".safetensors"
 
 # This package is imported by every network of it, so what only fusing by name needs is imported inside the functions.
@@ -93,7 +93,6 @@ def trained_model(task: str) -> Path:
 
 @cache
 def _learned() -> dict[str, "FusionMethod"]:
-    from sigforge.dataset.tasks import TASKS
     from sigforge.methods.published.registry import get_published, list_published
     from sigforge.methods.registry import FusionMethod
     from sigforge.methods.systems.trained import get_system, list_systems

@@ -22,6 +22,7 @@ from sigforge.core.parallel import run_units
 from sigforge.core.provenance import code_hash, module_of
 from sigforge.dataset.corpus import CorpusEntry, CorpusFailure, image_path
 from sigforge.dataset.tables import Pair
+from sigforge.dataset.tasks import OURS
 from sigforge.methods import load as models
 from sigforge.methods.apply import LumaFusion, fuse_batch, fuse_files
 from sigforge.methods.external.command import LOG, CommandRun, command_files, run_command
@@ -135,7 +136,7 @@ def configured(name: str, options: dict[str, object], task: str) -> FusionMethod
     if KEY in options:
         return external_method(name, options)
     method = models.get_method(name)
-    if name == models.OURS:
+    if name == OURS:
         raise UserError(f"'{name}' is trained on what this stage fuses; remove it")
     if task not in method.tasks:
         raise UserError(f"'{name}' serves {', '.join(method.tasks)} only; remove it")

@@ -12,15 +12,14 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from sigforge.core.errors import UserError
+from sigforge.dataset.tasks import TASKS, Task
 
-Task = Literal["vif", "mif", "mfif", "mef"]
-TASKS: tuple[Task, ...] = get_args(Task)
 Kind = Literal["classical", "learned", "external"]
 
 _METHODS: dict[str, "FusionMethod"] = {}

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from sigforge.evaluation.gain import GainTable
-from sigforge.evaluation.tables import SIMULATED, Table, caption
+from sigforge.evaluation.tables import SIMULATED_DATA, Table, caption
 from sigforge.methods.registry import FusionMethod
 from sigforge.metrics import Metric
 from sigforge.report.gallery import GalleryScene, Picture
@@ -116,7 +116,7 @@ def render(page: ReportPage) -> str:
         undefined=StrictUndefined,
     )
     environment.filters |= {"symbol": symbol, "words": words, "change": change}
-    shared = {"page": page, "titles": TITLES, "mark": SIMULATED, "caption": caption, "places": places}
+    shared = {"page": page, "titles": TITLES, "mark": SIMULATED_DATA, "caption": caption, "places": places}
     return environment.get_template(TEMPLATE).render(shared)
 
 

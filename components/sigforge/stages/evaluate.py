@@ -17,6 +17,7 @@ from sigforge.core.images import write_image
 from sigforge.core.progress import progress
 from sigforge.dataset.corpus import corpora, fused_by_all
 from sigforge.dataset.tables import Pair, read_pairs
+from sigforge.dataset.tasks import OURS
 from sigforge.evaluation.scores import FOLDER as SCORES
 from sigforge.evaluation.scores import score_methods, write_rows
 from sigforge.methods.apply import LumaFusion, fuse_files
@@ -24,8 +25,6 @@ from sigforge.methods.sigfusion.fusion import load_fusion
 from sigforge.methods.systems.trained import method_of_system, tabled_systems
 from sigforge.methods.weights import MODEL, model_fingerprint
 from sigforge.stages._base import StageContext, key_of, main, open_folder
-
-OURS = "sigfusion"
 
 
 def run(context: StageContext) -> None:

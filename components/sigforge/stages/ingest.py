@@ -28,10 +28,8 @@ from sigforge.dataset.sources.folders import (
 from sigforge.dataset.sources.mirflickr import mirflickr_photos
 from sigforge.dataset.splits import assign_splits
 from sigforge.dataset.tables import PAIRS, PHOTOS, QUARANTINE, Pair, Quarantined, write_table
-from sigforge.dataset.tasks import TASKS
+from sigforge.dataset.tasks import SIMULATED, TASKS
 from sigforge.stages._base import StageContext, main
-
-SIMULATED = "simulated"
 
 
 def run(context: StageContext) -> None:

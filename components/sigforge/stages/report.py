@@ -15,7 +15,7 @@ from sigforge.core.files import sha256_file, write_atomic
 from sigforge.core.images import read_image
 from sigforge.core.parquet import read_table
 from sigforge.dataset.tables import Pair, Photo, read_pairs, read_photos
-from sigforge.dataset.tasks import MODALITIES, TASKS, all_modalities, modalities
+from sigforge.dataset.tasks import MODALITIES, OURS, SIMULATED, SPLITS, TASKS, all_modalities, modalities
 from sigforge.evaluation import gain
 from sigforge.evaluation.tables import Table, build_tables, comma_separated, latex, markdown
 from sigforge.methods.load import get_method
@@ -33,15 +33,11 @@ from sigforge.report.signals import CHANNEL, KINDS, ModalitySignals, measure
 from sigforge.shards.pairs import ShardPairs
 from sigforge.stages._base import StageContext, main
 from sigforge.stages._photographs import originals_of, photo_manifest
-from sigforge.stages.evaluate import OURS
 from sigforge.synthesis.originals import Originals
 from sigforge.training.history import read_history, validation
 
 SAMPLES = 8
 """Photographs and target images per modality whose subband strengths are measured."""
-
-SIMULATED = "simulated"
-"""What stage ``ingest`` writes as the source of pairs from its simulators."""
 
 
 def run(context: StageContext) -> None:
@@ -207,7 +203,7 @@ def natural_planes(shards: ShardPairs, originals: Originals) -> list[np.ndarray]
 
 def signal_parts(plgn: Plgn, task: str, pairs: Sequence[Pair], natural: Sequence[np.ndarray]) -> Iterator[SignalPart]:
     """Fig. 6 of every modality that the modulators were trained for; unseen real images first."""
-    ordered = [pair for split in ("test", "val", "train") for pair in pairs if pair.split == split]
+    ordered = [pair for split in reversed(SPLITS) for pair in pairs if pair.split == split]
     for modality in all_modalities(task):
         if modality not in plgn.modulators:
             continue

@@ -13,6 +13,7 @@ from sigforge.core.errors import UserError
 from sigforge.core.seeds import rng_of
 from sigforge.dataset.sources import demo, scenes
 from sigforge.dataset.sources.scenes import base, mef, mfif, simulate, vif
+from sigforge.dataset.tasks import TASKS
 
 GREY = {"ir", "ct", "mri"}
 MODALITIES = {
@@ -38,7 +39,7 @@ def detail(image):
 # --- what every task promises -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", scenes.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("size", [64, 97, 256])
 def test_shapes_types_and_modalities(task, size):
     pairs = list(simulate(task, 3, size, seed=4))
@@ -53,7 +54,7 @@ def test_shapes_types_and_modalities(task, size):
         assert pair.note.startswith("simulated") and pair.licence
 
 
-@pytest.mark.parametrize("task", scenes.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_a_pair_does_not_depend_on_how_many_are_made_or_in_what_order(task):
     long = [digest(pair) for pair in simulate(task, 5, 64, seed=7)]
     one, other = simulate(task, 3, 64, seed=7), simulate(task, 3, 64, seed=8)
@@ -63,7 +64,7 @@ def test_a_pair_does_not_depend_on_how_many_are_made_or_in_what_order(task):
     assert not {second for _, second in interleaved} & set(long)
 
 
-@pytest.mark.parametrize("task", scenes.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_a_set_has_variety_and_unique_names(task):
     pairs = list(simulate(task, 3 * len(scenes.bases(task)), 64, seed=0))
     assert len({digest(pair) for pair in pairs}) == len({pair.pair_id for pair in pairs}) == len(pairs)
@@ -71,7 +72,7 @@ def test_a_set_has_variety_and_unique_names(task):
     assert {pair.subtask for pair in pairs} == set(scenes.subtasks(task))
 
 
-@pytest.mark.parametrize("task", scenes.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_bases_keep_train_and_test_apart(task):
     names = scenes.bases(task)
     train = list(simulate(task, 6, 64, 0, bases=names[:-2]))

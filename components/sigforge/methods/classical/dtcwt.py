@@ -11,10 +11,11 @@ Differs from the paper: the image continues as its mirror image, padded to a mul
 
 from torch import Tensor
 
+from sigforge.dataset.tasks import TASKS
 from sigforge.methods.classical.filters import mirrored
 from sigforge.methods.classical.pyramid import max_levels
 from sigforge.methods.classical.wavelets import decimate, interpolate
-from sigforge.methods.registry import TASKS, at_least, fusion_method
+from sigforge.methods.registry import at_least, fusion_method
 
 # Low-pass filters of the first tree, as printed with the transform's description: orthonormal to 1e-14.
 _END, _SIDE, _CENTRE = 0.01122679215254, 0.08838834764832, 0.69587998903400

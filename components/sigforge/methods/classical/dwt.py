@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from sigforge.core.errors import UserError
+from sigforge.dataset.tasks import TASKS
 from sigforge.methods.classical.rules import max_abs
-from sigforge.methods.registry import TASKS, at_least, fusion_method
+from sigforge.methods.registry import at_least, fusion_method
 
 
 @fusion_method(

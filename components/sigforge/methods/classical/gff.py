@@ -8,10 +8,11 @@ below float32 rounding counts as zero, and weights are clipped to [0, 1] without
 
 from torch import Tensor
 
+from sigforge.dataset.tasks import TASKS
 from sigforge.methods.classical.filters import average, contrast, gaussian
 from sigforge.methods.classical.guided import guided_filter
 from sigforge.methods.classical.rules import normalise
-from sigforge.methods.registry import TASKS, at_least, fusion_method
+from sigforge.methods.registry import at_least, fusion_method
 
 
 @fusion_method(

@@ -6,9 +6,10 @@ the customary rules: the coefficient of largest magnitude in every band, the mea
 
 from torch import Tensor
 
+from sigforge.dataset.tasks import TASKS
 from sigforge.methods.classical.pyramid import collapse, laplacian_pyramid, max_levels
 from sigforge.methods.classical.rules import max_abs
-from sigforge.methods.registry import TASKS, at_least, fusion_method
+from sigforge.methods.registry import at_least, fusion_method
 
 # The paper's a, whose equivalent weighting function is closest to a Gaussian.
 CENTRE_TAP = 0.4

@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from sigforge.methods.registry import TASKS, fusion_method
+from sigforge.dataset.tasks import TASKS
+from sigforge.methods.registry import fusion_method
 
 
 @fusion_method("mean", tasks=TASKS, equation="F = mean_n I_n")

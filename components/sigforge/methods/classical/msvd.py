@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from sigforge.dataset.tasks import TASKS
 from sigforge.methods.classical.filters import mirrored
 from sigforge.methods.classical.pyramid import max_levels
 from sigforge.methods.classical.rules import max_abs
-from sigforge.methods.registry import TASKS, at_least, fusion_method
+from sigforge.methods.registry import at_least, fusion_method
 
 
 @fusion_method(

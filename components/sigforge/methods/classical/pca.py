@@ -9,7 +9,8 @@ whose magnitudes are taken, so that the result stays between the sources; source
 import torch
 from torch import Tensor
 
-from sigforge.methods.registry import TASKS, fusion_method
+from sigforge.dataset.tasks import TASKS
+from sigforge.methods.registry import fusion_method
 
 # Variance in squared intensity below which a source counts as flat: rounding of a constant float32 plane.
 FLAT = 1e-12

@@ -10,9 +10,10 @@ from itertools import pairwise
 
 from torch import Tensor
 
+from sigforge.dataset.tasks import TASKS
 from sigforge.methods.classical.pyramid import expand, gaussian_pyramid, max_levels
 from sigforge.methods.classical.rules import max_abs
-from sigforge.methods.registry import TASKS, at_least, fusion_method
+from sigforge.methods.registry import at_least, fusion_method
 
 CENTRE_TAP = 0.4
 

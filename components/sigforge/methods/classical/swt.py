@@ -10,11 +10,12 @@ import pywt
 from torch import Tensor
 
 from sigforge.core.errors import UserError
+from sigforge.dataset.tasks import TASKS
 from sigforge.methods.classical.filters import mirrored
 from sigforge.methods.classical.pyramid import max_levels
 from sigforge.methods.classical.rules import max_abs
 from sigforge.methods.classical.wavelets import join, split
-from sigforge.methods.registry import TASKS, at_least, fusion_method
+from sigforge.methods.registry import at_least, fusion_method
 
 
 @fusion_method(

@@ -7,9 +7,10 @@ Differs from the paper: any number of sources; where nothing is salient the sour
 
 from torch import Tensor
 
+from sigforge.dataset.tasks import TASKS
 from sigforge.methods.classical.filters import average, mirrored
 from sigforge.methods.classical.rules import normalise
-from sigforge.methods.registry import TASKS, at_least, fusion_method
+from sigforge.methods.registry import at_least, fusion_method
 
 
 @fusion_method(

@@ -15,7 +15,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from sigforge.core.errors import UserError
-from sigforge.methods.registry import TASKS, FusionMethod, list_methods
+from sigforge.dataset.tasks import TASKS
+from sigforge.methods.registry import FusionMethod, list_methods
 
 KEY = "external"
 PLACEHOLDERS = ("{a}", "{b}", "{out}")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sigforge.core.colour import luma
+from sigforge.dataset.tasks import TASKS
 from sigforge.methods.published.network import PublishedNet, conv3x3
 from sigforge.methods.published.registry import Weights, published
 
@@ -75,7 +76,7 @@ def _register(name: str, file: str, sha256: str, channels: int, parameters: int,
             "hli1221/densefuse-pytorch",
             "4394b63e9295db1c6b7a5c3664551c90f0605f2b",
         ),
-        tasks=("vif", "mif", "mfif", "mef"),
+        tasks=TASKS,
         paper="Li & Wu, DenseFuse: A Fusion Approach to Infrared and Visible Images, IEEE TIP",
         year=2019,
         parameters=parameters,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sigforge.dataset.tasks import TASKS
 from sigforge.methods.published.network import PublishedNet, conv3x3
 from sigforge.methods.published.registry import Weights, published
 
@@ -223,7 +224,7 @@ published(
         "AWCXV/GIFNet",
         "c8ad04ae3bfefcebfa9abe94d1d5895c8db56a44",
     ),
-    tasks=("vif", "mif", "mfif", "mef"),
+    tasks=TASKS,
     paper="Cheng et al., One Model for ALL: Low-Level Task Interaction Is a Key to Task-Agnostic Image Fusion, CVPR",
     year=2025,
     parameters=743_032,

@@ -10,8 +10,9 @@ from inspect import Parameter, Signature, signature
 from torch import Tensor
 
 from sigforge.core.errors import UserError
+from sigforge.dataset.tasks import Task
 from sigforge.methods.published.network import PublishedNet
-from sigforge.methods.registry import FusionMethod, Task
+from sigforge.methods.registry import FusionMethod
 
 _METHODS: dict[str, "PublishedMethod"] = {}
 

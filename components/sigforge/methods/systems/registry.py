@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from sigforge.core.errors import UserError
+from sigforge.dataset.tasks import MULTI_MODAL
 from sigforge.methods.systems.defusion.network import KIND as DEFUSION
 from sigforge.methods.systems.defusion.network import DeFusion
 from sigforge.methods.systems.defusion.training import MaskedViews, defusion_losses
@@ -46,8 +47,6 @@ from sigforge.methods.systems.trained import get_system
 from sigforge.methods.weights import MODEL, load_weights
 from sigforge.training.config import TrainConfig
 from sigforge.training.crops import CropBatches, Sample
-
-MULTI_MODAL = ("vif", "mif")
 
 
 @dataclass(frozen=True)

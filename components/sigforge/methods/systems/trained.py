@@ -12,7 +12,8 @@ from types import ModuleType
 from torch import Tensor, nn
 
 from sigforge.core.errors import UserError
-from sigforge.methods.registry import TASKS, FusionMethod
+from sigforge.dataset.tasks import TASKS
+from sigforge.methods.registry import FusionMethod
 from sigforge.methods.weights import HISTORY, MODEL, read_kind
 
 FOLDER = Path("data/systems")

@@ -21,12 +21,11 @@ from sigforge.core.errors import UserError
 from sigforge.core.seeds import rng_of
 from sigforge.dataset.sources import demo
 from sigforge.dataset.sources.scenes import mef, mfif, mif, vif
-from sigforge.dataset.sources.scenes.base import SIMULATED, ScenePair
+from sigforge.dataset.sources.scenes.base import NOTE, ScenePair
 
-__all__ = ["SIZES", "TASKS", "ScenePair", "bases", "simulate", "subtasks"]
+__all__ = ["SIZES", "ScenePair", "bases", "simulate", "subtasks"]
 
 _MODULES: dict[str, ModuleType] = {"vif": vif, "mif": mif, "mfif": mfif, "mef": mef}
-TASKS = tuple(_MODULES)
 SIZES = (64, 256)
 
 
@@ -105,11 +104,11 @@ def _pair(task: str, index: int, size: int, seed: int, chosen: tuple[str, ...]) 
         base=base,
         reference=scene.reference,
         licence=origin.licence if origin else "CC0-1.0",
-        note=SIMULATED + scene.note,
+        note=NOTE + scene.note,
     )
 
 
 def _module(task: str) -> ModuleType:
     if task not in _MODULES:
-        raise UserError(f"simulate, task: {task!r} is unknown; choose from {', '.join(TASKS)}")
+        raise UserError(f"simulate, task: {task!r} is unknown; choose from {', '.join(_MODULES)}")
     return _MODULES[task]

@@ -18,7 +18,7 @@ from sigforge.dataset.sources import demo
 
 Image = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
-SIMULATED = "simulated, not measured: "
+NOTE = "simulated, not measured: "
 
 
 @dataclass(frozen=True)
