@@ -86,7 +86,16 @@ def ablate(task: Task) -> None:
 
 @prefect_task(cache_policy=NO_CACHE, persist_result=False)
 def run_row(task: str, row: AblationRow, start: AblationStart) -> dict:
-    """One row, its log on the page of the run."""
+    """One row, its log on the page of the run.
+
+    Args:
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        row: what it changes in params.yaml.
+        start: the project as it is now.
+
+    Returns:
+        see :func:`measure`.
+    """
     return measure(task, row, start, get_run_logger().info)
 
 
@@ -143,7 +152,17 @@ def begin() -> AblationStart:
 
 
 def measure(task: str, row: AblationRow, start: AblationStart, say: Say) -> dict:
-    """Bring one row up to date; what went wrong is part of the answer, so that the other rows go on."""
+    """Bring one row up to date; what went wrong is part of the answer, so that the other rows go on.
+
+    Args:
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        row: what it changes in params.yaml.
+        start: the project as it is now.
+        say: takes one line of log.
+
+    Returns:
+        name, changes, experiment, test pairs, means by metric, error (empty if there is none) and seconds.
+    """
     began, target, experiment = time.monotonic(), f"evaluate@{task}", f"ablate-{task}-{row.slug}"
     folder = STATE.resolve() / "ablate" / task / row.slug
     facts = {"row": row.name, "overrides": dict(row.overrides), "experiment": experiment}
@@ -163,7 +182,17 @@ def measure(task: str, row: AblationRow, start: AblationStart, say: Say) -> dict
 
 
 def prepare(folder: Path, row: AblationRow, start: AblationStart, target: str) -> None:
-    """The row's project folder with this one's files; what its stages have made stays."""
+    """The row's project folder with this one's files; what its stages have made stays.
+
+    Args:
+        folder: of the row; made if it is not there.
+        row: what it changes in params.yaml.
+        start: the project as it is now.
+        target: stage whose outputs are fetched from the cache, if they are there.
+
+    Raises:
+        TargetFailed: git or dvc failed.
+    """
     fresh = not (folder / ".git").exists()
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
@@ -216,7 +245,17 @@ def outside(tree: object) -> Iterator[str]:
 
 
 def save(folder: Path, experiment: str, target: str, start: AblationStart) -> None:
-    """Keep a row as an experiment of this project."""
+    """Keep a row as an experiment of this project.
+
+    Args:
+        folder: of the row.
+        experiment: its name.
+        target: the stage that it ran.
+        start: the project as it was when the row began.
+
+    Raises:
+        TargetFailed: git or dvc failed.
+    """
     call(*DVC, "exp", "save", "--quiet", "--force", "--name", experiment, target, cwd=folder)
     reference = f"refs/exps/{start.head[:2]}/{start.head[2:]}/{experiment}"
     call("git", "fetch", "--quiet", str(folder), f"+{reference}:{reference}")
@@ -224,6 +263,11 @@ def save(folder: Path, experiment: str, target: str, start: AblationStart) -> No
 
 def call(*command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
     """Run a command; returns what it printed.
+
+    Args:
+        *command: program and arguments; no shell.
+        cwd: folder it runs in.
+        env: its whole environment; that of this process if left out.
 
     Raises:
         TargetFailed: it failed; the message is its last line.

@@ -36,6 +36,12 @@ ROWS = (
 def bring_up(task: str, row: AblationRow, start: AblationStart, say: Say) -> Path:
     """The folder of one row, up to date.
 
+    Args:
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        row: what it changes in params.yaml.
+        start: the project as it is now.
+        say: takes one line of log.
+
     Raises:
         TargetFailed: a stage failed.
     """
@@ -71,7 +77,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def write_table(folder: Path, task: str, rows: list[dict[str, str]]) -> None:
-    """``choices.json`` and, made from it by the report's code in a process of its own, ``choices.md``."""
+    """Write ``choices.json`` and, made from it by the report's code in a process of its own, ``choices.md``.
+
+    Args:
+        folder: where both go.
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        rows: texts by column.
+    """
     (folder / "choices.json").write_text(json.dumps({"task": task, "rows": rows}, indent=1))
     text = call(sys.executable, "-m", "sigforge.evaluation.choices", str(folder / "choices.json"))
     (folder / "choices.md").write_text(text + "\n")

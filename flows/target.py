@@ -39,7 +39,13 @@ class TargetBusy(TargetFailed):
 
 
 def is_busy(_task: object, _run: object, state: Any) -> bool:
-    """Prefect's question whether to retry: only when another dvc was in the way."""
+    """Prefect's question whether to retry: only when another dvc was in the way.
+
+    Args:
+        _task: not asked.
+        _run: not asked.
+        state: of the task's run that has ended.
+    """
     return isinstance(state.result(raise_on_failure=False), TargetBusy)
 
 

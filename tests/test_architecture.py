@@ -2,6 +2,7 @@
 
 import ast
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,37 @@ def test_no_two_public_classes_have_one_name():
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(module)
     assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
+def public_functions(module: str) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Functions and methods that others may call, without those whose parameters Typer shows with their help."""
+    found, pending = [], list(ast.parse(path_of(module).read_text()).body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            pending += node.body
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            found.append(node)
+    return [node for node in found if not any("app.command" in ast.unparse(part) for part in node.decorator_list)]
+
+
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    arguments = node.args
+    given = arguments.posonlyargs + arguments.args + arguments.kwonlyargs + [arguments.vararg, arguments.kwarg]
+    return {part.arg for part in given if part} - {"self", "cls"}
+
+
+def documented(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """Names that stand under ``Args`` of a docstring."""
+    section = (ast.get_docstring(node) or "").partition("\nArgs:\n")[2]
+    lines = takewhile(lambda line: line.startswith("    "), section.splitlines())
+    entries = [line.partition(":")[0] for line in lines if not line.startswith("     ")]
+    return {name.strip(" *") for entry in entries for name in entry.split(",")}
+
+
+@pytest.mark.parametrize("module", SIGFORGE + FLOWS)
+def test_who_takes_much_says_what_it_takes(module):
+    """Every public function with three or more parameters has Args, and no docstring names what is not there."""
+    functions = public_functions(module)
+    assert [node.name for node in functions if len(parameters(node)) > 2 and not documented(node)] == []
+    assert [(node.name, gone) for node in functions if (gone := documented(node) - parameters(node))] == []

@@ -63,7 +63,13 @@ class StageRun:
 
 @contextmanager
 def stage_run(stage: str, task: str | None, parameters: dict[str, object]) -> Iterator[StageRun]:
-    """A child run around one stage; FAILED if the stage raises."""
+    """A child run around one stage; FAILED if the stage raises.
+
+    Args:
+        stage: its name.
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``; None for a stage without one.
+        parameters: what is logged of params.yaml.
+    """
     run = StageRun()
     if os.environ.get(SWITCH) == "off":
         yield run

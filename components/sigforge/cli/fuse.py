@@ -19,6 +19,17 @@ from sigforge.methods.registry import FusionMethod
 def fuse_inputs(a: Path, b: Path, out: Path, *, task: str, model: str, options: Sequence[str]) -> int:
     """Fuse two files into ``out``, or the pairs of two folders into the folder ``out``.
 
+    Args:
+        a: first source, a file or a folder.
+        b: second source; files of folders are matched by their stems.
+        out: a folder, or a ``.png`` file for one pair.
+        task: fixes colour, and which methods will do.
+        model: name of a method, or a ``.safetensors`` file.
+        options: of the method, ``key=value`` each.
+
+    Returns:
+        1 if a pair of the folders was left out, else 0.
+
     Raises:
         UserError: a wrong path, method or option; for a single pair also an image that cannot be used.
     """
@@ -48,7 +59,16 @@ def fuse_inputs(a: Path, b: Path, out: Path, *, task: str, model: str, options: 
 
 
 def fuse_job(job: FuseJob, fuse: LumaFusion, task: str, device: str) -> tuple[np.ndarray, int]:
-    """Fused pixels in [0, 1] and the bits that hold them: 16 if a source has more than 8.
+    """Fuse one pair of files.
+
+    Args:
+        job: both files.
+        fuse: two lumas (B, 1, H, W) in [0, 1] to one.
+        task: fixes where the colour comes from.
+        device: ``cpu`` or ``cuda``.
+
+    Returns:
+        pixels in [0, 1], and the bits that hold them: 16 if a source has more than 8.
 
     Raises:
         ImageError: a file cannot be used, or the two differ in size.
@@ -61,6 +81,14 @@ def fuse_job(job: FuseJob, fuse: LumaFusion, task: str, device: str) -> tuple[np
 
 def plan_outputs(jobs: Sequence[FuseJob], out: Path, sources: tuple[Path, Path]) -> list[Path]:
     """Where each result goes.
+
+    Args:
+        jobs: the pairs, in order.
+        out: a folder, or a ``.png`` file for one pair.
+        sources: both paths that the user gave, files or folders.
+
+    Returns:
+        one ``.png`` file for each pair.
 
     Raises:
         UserError: ``out`` is a file of another kind than PNG, or results would replace sources or lie among them.
@@ -81,7 +109,7 @@ def parse_options(method: FusionMethod, texts: Sequence[str]) -> dict[str, objec
         UserError: an unknown option, or a value of another type.
 
     Example:
-        >>> from sigforge.methods.classical import get_method
+        >>> from sigforge.methods.registry import get_method
         >>> parse_options(get_method("gff"), ["eps1=1e-3", "r1=31"])
         {'eps1': 0.001, 'r1': 31}
     """

@@ -29,6 +29,15 @@ def show_realism(
 
     Photographs are shrunk and cut as synthesis does it, to the size of the synthetic images.
 
+    Args:
+        real: folder of real images of one modality.
+        synthetic: folder of synthetic images, or of shards.
+        before: folder of photographs, or None.
+        member: ``a`` or ``b``, which image of the pairs in shards.
+        images: at most so many of each are measured.
+        side: of the crops, pixels; smaller images are left out.
+        seed: of halves and folds.
+
     Returns:
         1 if an image could not be used, else 0.
 

@@ -73,6 +73,16 @@ def score_inputs(
 ) -> int:
     """Score fused files or folders against their sources; print the means, and write what ``outputs`` names.
 
+    Args:
+        a: first source, a file or a folder.
+        b: second source; files of folders are matched by their stems.
+        fused: a file or folder for each method that is compared.
+        metrics: ``paper``, ``all``, or names with commas between.
+        reference: true fused file or folder, for metrics that need one.
+        outputs: files to write; none if left out.
+        workers: processes.
+        strict: count a pair that a method has not fused as an error.
+
     Returns:
         1 if a file could not be used or, with ``strict``, a method lacks the image of a pair; else 0.
 
@@ -99,7 +109,16 @@ def score_inputs(
 
 
 def run_plan(plan: ScoringPlan, metrics: Sequence[str], workers: int) -> tuple[Scores, Counter, bool]:
-    """Score every unit: the scores, counts of the files read, and whether one could not be used."""
+    """Score every unit, over processes, with progress on stderr.
+
+    Args:
+        plan: which images belong together.
+        metrics: names.
+        workers: processes.
+
+    Returns:
+        the scores, counts of the kinds of file read, and whether a file could not be used.
+    """
     scores, seen, bad = Scores.empty(plan.pairs, plan.methods, metrics), Counter(), False
     with progress("score", len(plan.units)) as bar:
         for results in run_units(partial(score_units, metrics=metrics), chunks(plan.units, workers), workers=workers):

@@ -64,6 +64,15 @@ class UnitScores:
 def plan_units(a: Path, b: Path, fused: Sequence[Path], reference: Path | None = None) -> ScoringPlan:
     """Match sources, reference and fused images by stem.
 
+    Args:
+        a: first source, a file or a folder.
+        b: second source, likewise.
+        fused: a file or folder for each method.
+        reference: true fused file or folder.
+
+    Returns:
+        a unit for every pair that can be scored, and what was left out, with reasons.
+
     Raises:
         UserError: a path is missing, folders have nothing in common, or no pair was fused by every method.
     """

@@ -46,7 +46,24 @@ def synthesise(
 ) -> int:
     """Write the shards of a folder of photographs that are not there yet; what cannot be used is put on record.
 
-    With ``only_plan``, say what that would take, from a few pairs made for the purpose, and write nothing.
+    Args:
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        images: folder of photographs, sub-folders included.
+        out: folder or bucket for the shards.
+        shard_size: pairs per shard.
+        size: side of the synthetic images, pixels.
+        model: PLGN file; by default the one that stage ``plgn`` trained for the task.
+        licence: of the photographs, recorded with every pair.
+        seed: same seed, same bytes.
+        workers: processes; more than one only helps without a GPU.
+        crops: squares taken from each photograph.
+        pairs: stop after so many; None takes all.
+        cluster: address of a Dask scheduler, or ``local``.
+        retry_failed: make failed samples of finished shards again.
+        only_plan: say what it would take, from a few pairs made for the purpose, and write nothing.
+
+    Returns:
+        0, the exit code.
 
     Raises:
         UserError: no usable photograph, no model, or ``out`` cannot be reached or holds shards made otherwise.
@@ -99,6 +116,11 @@ def check_model(path: Path, task: str) -> None:
 def check_photos(folder: Path, licence: str, workers: int) -> tuple[list[Photo], list[Quarantined]]:
     """The photographs of a folder without doubles, by id, and those that cannot be used.
 
+    Args:
+        folder: sub-folders included.
+        licence: recorded for all of them.
+        workers: processes.
+
     Raises:
         UserError: no such folder, or nothing in it can be used.
     """
@@ -121,6 +143,12 @@ def check_photos(folder: Path, licence: str, workers: int) -> tuple[list[Photo],
 
 def refuse_other_shards(out: Place, key: dict[str, object], shards: ShardPlan, task: str) -> None:
     """Leave alone what somebody else, or another run, has made.
+
+    Args:
+        out: folder or bucket of the shards.
+        key: of this run.
+        shards: its plan.
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
 
     Raises:
         UserError: naming the first shard that this run would not make.

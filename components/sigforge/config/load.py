@@ -103,10 +103,22 @@ Mapping = TypeVar("Mapping", bound=dict)
 
 
 def overlay(base: Mapping, changes: dict, where: str = "") -> Mapping:
-    """``base`` with the leaves of ``changes`` replaced, in place; lists and method tables are replaced whole.
+    """Replace leaves of a configuration, in place; lists and method tables are replaced whole.
+
+    Args:
+        base: what is changed.
+        changes: nested as ``base`` is, with the leaves to replace.
+        where: prefix of the keys in errors, ``fuse.vif.`` say; empty at the top.
+
+    Returns:
+        ``base`` itself.
 
     Raises:
         UserError: a key of ``changes`` that ``base`` does not have.
+
+    Example:
+        >>> overlay({"seed": 0, "synth": {"size": 256, "crops": 1}}, {"synth": {"size": 128}})
+        {'seed': 0, 'synth': {'size': 128, 'crops': 1}}
     """
     for key, value in changes.items():
         name = f"{where}{key}"
@@ -121,6 +133,12 @@ def overlay(base: Mapping, changes: dict, where: str = "") -> Mapping:
 
 def use(name: str, *, force: bool = False, path: Path = PARAMS, folder: Path = Path("conf")) -> None:
     """Lay ``conf/<name>.yaml`` over the committed params.yaml; ``demo`` is the committed file itself.
+
+    Args:
+        name: of the configuration.
+        force: overwrite edits that are not committed.
+        path: the file that is written.
+        folder: where the configurations are.
 
     Raises:
         UserError: no such configuration; edits of the user's own that would be lost.

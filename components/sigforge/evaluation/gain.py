@@ -85,9 +85,17 @@ def build_gain(task: str, values: Sequence[dict], metrics: Sequence[str], *, sim
 
 
 def change(before: np.ndarray, after: np.ndarray, metric: Metric) -> MetricChange:
-    """Of one metric's values (P,) on the same pairs; those that are undefined in one of both are left out.
+    """What a change does to one metric on the same pairs; a pair on which either is undefined is left out.
 
     A metric whose best value is a target is compared by the distance from it.
+
+    Args:
+        before: (P,) values of the metric, one for each pair.
+        after: (P,), in the same order.
+        metric: gives the direction.
+
+    Returns:
+        both means, the 95 % paired bootstrap interval of the difference, and its sign: 1 better, -1 worse, 0 undecided.
 
     Example:
         >>> values = np.linspace(0.4, 0.6, 20)

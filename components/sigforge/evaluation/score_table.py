@@ -41,12 +41,24 @@ class Scores:
 
     @classmethod
     def empty(cls, pairs: Sequence[str], methods: Sequence[str], metrics: Sequence[str]) -> "Scores":
-        """Room for scores, none there yet."""
+        """Room for scores, none there yet.
+
+        Args:
+            pairs: ids of the P pairs, in the order of the first axis.
+            methods: names of the M methods, the second axis.
+            metrics: names of the K metrics, the last axis.
+        """
         shape = len(pairs), len(methods)
         return cls(pairs, methods, metrics, np.full((*shape, len(metrics)), np.nan), np.zeros(shape, bool))
 
     def put(self, pair: int, method: int, values: Sequence[float]) -> None:
-        """Store the K scores of one fused image, of the pair and method with these numbers."""
+        """Store the scores of one fused image.
+
+        Args:
+            pair: number of the pair.
+            method: number of the method.
+            values: one for each of the K metrics, in their order.
+        """
         self.values[pair, method], self.scored[pair, method] = values, True
 
     @property

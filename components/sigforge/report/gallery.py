@@ -88,7 +88,15 @@ def pair_scene(pair: Pair, fused: Mapping[str, Path], scores: Mapping[str, tuple
 def picture(
     image: np.ndarray, label: str, *, crop: ZoomWindow | None = None, score: tuple[str, str] = (), source: bool = False
 ) -> Picture:
-    """An image (H, W) or (H, W, 3) in [0, 1] as the page shows it."""
+    """An image as the page shows it: an overview, and a detail at full resolution.
+
+    Args:
+        image: (H, W) or (H, W, 3) in [0, 1].
+        label: what stands below it.
+        crop: which part the detail shows; None for no detail.
+        score: symbol and value of a metric, shown with the label.
+        source: mark it as one of the two sources.
+    """
     height, width = image.shape[:2]
     scale = min(1.0, OVERVIEW / max(height, width))
     size = (round(width * scale), round(height * scale))
@@ -128,7 +136,16 @@ def data_uri(data: bytes, kind: str = "image/webp") -> str:
 
 
 def scores_of(pair_id: str, values: Sequence[dict], metric: Metric) -> dict[str, tuple[str, str]]:
-    """Method to (symbol, value) of one pair, from the rows of ``metrics.parquet``."""
+    """What one metric says of one pair.
+
+    Args:
+        pair_id: which pair.
+        values: rows of ``metrics.parquet``.
+        metric: which metric.
+
+    Returns:
+        symbol and value with three digits, by method.
+    """
     return {
         row["method"]: (metric.symbol, f"{row['value']:.3f}")
         for row in values

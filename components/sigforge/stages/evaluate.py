@@ -69,7 +69,19 @@ def drop_others(folder: Path, networks: Iterable[str]) -> None:
 def fuse_pairs(
     folder: Path, model: Path, load: Callable[[], LumaFusion], pairs: Sequence[Pair], context: StageContext, device: str
 ) -> dict[str, Path]:
-    """Fuse the test pairs with one network, those that it has not fused yet; pair id to image."""
+    """Fuse the test pairs with one network, those that it has not fused yet.
+
+    Args:
+        folder: where the images go; emptied if model, pairs or code have changed.
+        model: file of the network, which its images depend on.
+        load: gives the network; called only if something is missing.
+        pairs: the test pairs.
+        context: of the stage.
+        device: ``cpu`` or ``cuda``.
+
+    Returns:
+        the file of every pair's image, by pair id.
+    """
     sources = [[pair.pair_id, pair.a_sha256, pair.b_sha256] for pair in pairs]
     open_folder(folder, key_of(sources, files=[model], code=["sigforge.methods.apply", "sigforge.methods.load"]))
     made = {pair.pair_id: folder / f"{pair.pair_id}.png" for pair in pairs}
@@ -85,7 +97,14 @@ def fuse_pairs(
 def summarise(rows: Sequence[dict], task: str, count: int, fingerprint: str) -> dict:
     """Means per method and metric, with all that a reader needs to know what they are means of.
 
-    A metric that is undefined (NaN) on one of the images has no mean over all of them: None.
+    Args:
+        rows: of ``metrics.parquet``.
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        count: test pairs.
+        fingerprint: of our network.
+
+    Returns:
+        ``summary.json``. A metric that is undefined (NaN) on one of the images has no mean over all of them: None.
     """
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:

@@ -58,7 +58,18 @@ def run(context: StageContext) -> None:
 def fuse_corpus(
     folder: Path, name: str, options: dict[str, Any], pairs: Sequence[Pair], context: StageContext, bar: Progress
 ) -> list[float]:
-    """Bring one method's corpus up to date; returns the seconds of each newly fused pair.
+    """Bring one method's corpus up to date.
+
+    Args:
+        folder: the corpus; emptied if what made it has changed.
+        name: of the method.
+        options: those of ``fuse.<task>.<name>``.
+        pairs: all pairs of the task.
+        context: of the stage.
+        bar: advances by one for every pair.
+
+    Returns:
+        the seconds of each newly fused pair.
 
     Raises:
         UserError: the method cannot be used, or fused not a single pair.

@@ -46,6 +46,11 @@ def run(context: StageContext) -> None:
 def ingest_pairs(context: StageContext, config: IngestPairs, folder: Path) -> None:
     """Write ``pairs.parquet`` and ``quarantine.parquet`` of one task.
 
+    Args:
+        context: of the stage.
+        config: ``ingest.<task>`` of params.yaml.
+        folder: where the tables go, and the images of simulated pairs.
+
     Raises:
         UserError: fewer usable pairs than ``min_pairs``.
     """
@@ -76,6 +81,11 @@ def ingest_pairs(context: StageContext, config: IngestPairs, folder: Path) -> No
 def ingest_photos(context: StageContext, config: IngestPhotos, folder: Path) -> None:
     """Write ``photos.parquet`` and ``quarantine.parquet``.
 
+    Args:
+        context: of the stage.
+        config: ``ingest.photos`` of params.yaml.
+        folder: where the tables go, and the demo's photographs.
+
     Raises:
         UserError: fewer usable photographs than ``min_photos``.
     """
@@ -98,7 +108,17 @@ def ingest_photos(context: StageContext, config: IngestPhotos, folder: Path) -> 
 def simulate_pairs(
     task: str, source: DemoSource, seed: int, folder: Path
 ) -> tuple[list[PairCandidate], dict[str, str]]:
-    """Simulate pairs and write them as PNG; also which base picture each comes from, so that splits share none."""
+    """Simulate pairs and write them as PNG.
+
+    Args:
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        source: how many, and of which side in pixels.
+        seed: of the project.
+        folder: images go into ``images/<modality>`` below it.
+
+    Returns:
+        the pairs, and the base picture of each by pair id, so that splits share none.
+    """
     candidates, groups = [], {}
     for pair in scenes.simulate(task, source.count, source.size, seed):
         paths = [folder / "images" / name / f"{pair.pair_id}.png" for name in (pair.a_modality, pair.b_modality)]
@@ -113,7 +133,13 @@ def simulate_pairs(
 
 
 def demo_photos(source: DemoSource, seed: int, folder: Path) -> list[PhotoCandidate]:
-    """Write tiles of the photographs inside the scikit-image wheel as PNG."""
+    """Write tiles of the photographs inside the scikit-image wheel as PNG.
+
+    Args:
+        source: how many, and of which side in pixels.
+        seed: of the project.
+        folder: images go into ``images`` below it.
+    """
     candidates = []
     for photo in demo.photographs(source.count, source.size, seed):
         path = folder / "images" / f"{photo.photo_id}.png"
@@ -125,7 +151,14 @@ def demo_photos(source: DemoSource, seed: int, folder: Path) -> list[PhotoCandid
 
 
 def with_splits(pairs: Sequence[Pair], fractions: dict[str, float], seed: int, groups: dict[str, str]) -> list[Pair]:
-    """The same pairs with their splits; pairs of one group stay together."""
+    """The same pairs with their splits; pairs of one group stay together.
+
+    Args:
+        pairs: in any order.
+        fractions: share of each split, summing to 1.
+        seed: of the project.
+        groups: group by pair id; a pair that is not named is a group of its own.
+    """
     splits = assign_splits([pair.pair_id for pair in pairs], fractions, seed, groups)
     split_of = {pair_id: split for split, ids in splits.items() for pair_id in ids}
     return [replace(pair, split=split_of[pair.pair_id]) for pair in pairs]

@@ -100,7 +100,18 @@ def keep(
     key: dict[str, object],
     validate: Callable[[], dict[str, float]],
 ) -> Path:
-    """What :func:`train` leaves behind, for a network without modulators: there is nothing to train."""
+    """What :func:`train` leaves behind, for a network without modulators: there is nothing to train.
+
+    Args:
+        context: of the stage.
+        plgn: the network.
+        architecture: written into its file.
+        key: what it depends on; the folder is emptied if that has changed.
+        validate: gives the validation errors, which are the whole history.
+
+    Returns:
+        the folder with model and history.
+    """
     folder = open_folder(context.folder(), key)
     if not (folder / HISTORY).exists() or not (folder / MODEL).exists():
         save_weights(folder / MODEL, plgn, kind=KIND, config=architecture)
@@ -124,7 +135,13 @@ def present_channels(task: str, pairs: Sequence[Pair]) -> list[Channel]:
 
 
 def cells(channel: Channel, pairs: Sequence[Pair], fused: dict[str, dict[str, Path]]) -> list[SignalCell]:
-    """Every (pair, model) whose pair has the channel's modality."""
+    """Every (pair, method) whose pair has the channel's modality.
+
+    Args:
+        channel: what a modulator makes.
+        pairs: of one split.
+        fused: fused images by method, then by pair id.
+    """
     return [
         SignalCell(paths[pair.pair_id], source)
         for pair in pairs

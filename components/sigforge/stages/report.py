@@ -85,7 +85,16 @@ def need(path: Path, target: str) -> Path:
 
 
 def task_part(context: StageContext, task: str, originals: Originals) -> TaskPart:
-    """Everything the page shows of one task, read from the outputs of its stages."""
+    """Everything the page shows of one task, read from the outputs of its stages.
+
+    Args:
+        context: of the stage.
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        originals: gives the photograph of a synthetic pair.
+
+    Raises:
+        UserError: a stage has not been run; says which.
+    """
     manifest = need(context.folder("ingest", task) / "pairs.parquet", f"ingest@{task}")
     pairs = read_pairs(manifest)
     values = metric_values(context, task)
@@ -142,7 +151,13 @@ def metric_values(context: StageContext, task: str) -> list[dict]:
 
 
 def method_of(context: StageContext, name: str, task: str) -> FusionMethod:
-    """What is known of a method of the tables, also of one that is no longer configured."""
+    """What is known of a method of the tables, also of one that is no longer configured.
+
+    Args:
+        context: of the stage.
+        name: of the method or system.
+        task: whose options count.
+    """
     if is_system(name):
         return method_of_system(name)
     options = getattr(context.params.fuse, task).get(name)
@@ -157,7 +172,15 @@ def is_simulated(pair: Pair) -> bool:
 def gallery(
     context: StageContext, task: str, pairs: Sequence[Pair], table: Table, values: Sequence[dict]
 ) -> Iterator[GalleryScene]:
-    """The first test pairs, subtasks in turn, as every method of the table fused them."""
+    """The first test pairs, subtasks in turn, as every method of the table fused them.
+
+    Args:
+        context: of the stage; ``report.gallery`` of its parameters is the number of pairs.
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        pairs: of the task; those without scores are not shown.
+        table: whose methods are shown, in its order; its first metric stands below each image.
+        values: rows of ``metrics.parquet``.
+    """
     scored = {row["pair_id"] for row in values}
     tests = [pair for pair in pairs if pair.pair_id in scored]
     turns = {name: [pair for pair in tests if pair.subtask == name] for name in MODALITIES[task]}
@@ -168,7 +191,17 @@ def gallery(
 
 
 def fused_image(context: StageContext, task: str, method: str, pair_id: str) -> Path:
-    """Where stage ``evaluate`` (our network, the trained systems) or ``fuse`` (the others) put a fused image."""
+    """Where stage ``evaluate`` (our network, the trained systems) or ``fuse`` (the others) put a fused image.
+
+    Args:
+        context: of the stage.
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        method: its name.
+        pair_id: which pair.
+
+    Raises:
+        UserError: the image is not there; says which stage makes it.
+    """
     stage = "evaluate" if method == OURS or is_system(method) else "fuse"
     return need(context.folder(stage, task) / method / f"{pair_id}.png", f"{stage}@{task}")
 
@@ -176,9 +209,19 @@ def fused_image(context: StageContext, task: str, method: str, pair_id: str) -> 
 def synthetic_and_real(
     task: str, shards: ShardPairs, originals: Originals, pairs: Sequence[Pair]
 ) -> tuple[list[GalleryScene], list[GalleryScene]]:
-    """Two photographs (one per subtask if there are more) with their pairs, and a test pair of the same kind each.
+    """Photographs with their pairs, and a test pair of the same kind each.
 
-    The last test pairs are taken, since the gallery shows the first.
+    Two photographs are shown, or one for each kind of pair if there are more kinds. The last test pairs are taken,
+    since the gallery shows the first.
+
+    Args:
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        shards: of the task.
+        originals: gives the photograph of a synthetic pair.
+        pairs: of the task.
+
+    Returns:
+        the synthetic scenes, and the real ones.
     """
     synthetic, real = [], []
     left = [pair for pair in pairs if pair.split == "test"]
@@ -202,7 +245,14 @@ def natural_planes(shards: ShardPairs, originals: Originals) -> list[np.ndarray]
 
 
 def signal_parts(plgn: Plgn, task: str, pairs: Sequence[Pair], natural: Sequence[np.ndarray]) -> Iterator[SignalPart]:
-    """Fig. 6 of every modality that the modulators were trained for; unseen real images first."""
+    """Fig. 6 of every modality that the modulators were trained for; unseen real images first.
+
+    Args:
+        plgn: the trained modulators.
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        pairs: of the task; those of the test split come first.
+        natural: lumas (H, W) in [0, 1] of photographs; as many real images are taken.
+    """
     ordered = [pair for split in reversed(SPLITS) for pair in pairs if pair.split == split]
     for modality in all_modalities(task):
         if modality not in plgn.modulators:
@@ -234,7 +284,15 @@ def signal_part(measured: ModalitySignals, name: str) -> SignalPart:
 def realism_part(
     context: StageContext, task: str, pairs: Sequence[Pair], shards: ShardPairs, originals: Originals
 ) -> TaskRealism:
-    """How near the synthetic images are to real ones, and the photographs that they were made of."""
+    """How near the synthetic images are to real ones, and the photographs that they were made of.
+
+    Args:
+        context: of the stage.
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+        pairs: of the task.
+        shards: of the task.
+        originals: gives the photograph of a synthetic pair.
+    """
     params = context.params
     return task_realism(
         task,
@@ -249,7 +307,16 @@ def realism_part(
 
 
 def facts(context: StageContext, parts: Sequence[TaskPart], photos: Path) -> list[tuple[str, str]]:
-    """What the page was made from; nothing that changes while commit, parameters and data stay."""
+    """What the page was made from; nothing that changes while commit, parameters and data stay.
+
+    Args:
+        context: of the stage.
+        parts: of all tasks on the page.
+        photos: manifest of the photographs.
+
+    Returns:
+        names and values, in the order of the page.
+    """
     listed = ", ".join(f"{part.task} {part.manifest[:12]}" for part in parts)
     return [
         ("commit", tracking.commit()),

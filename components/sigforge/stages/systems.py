@@ -54,6 +54,11 @@ def open_root(context: StageContext, names: Collection[str]) -> None:
 def train_each(context: StageContext, names: Iterable[str], train: Callable[[str], None]) -> None:
     """Train one system after the other; one that fails does not stop the others.
 
+    Args:
+        context: of the stage.
+        names: of the systems.
+        train: trains the system of a name; a UserError of it is kept until the end.
+
     Raises:
         UserError: some could not be trained.
     """
@@ -100,7 +105,14 @@ def train_runs(context: StageContext, name: str, data: Material, folder: Path, t
 def system_key(
     context: StageContext, name: str, *, files: Iterable[Path] = (), code: Iterable[str] = ()
 ) -> dict[str, object]:
-    """What decides a system that learns from the task's real pairs; and from more files, by more code, if given."""
+    """What decides a system that learns from the task's real pairs.
+
+    Args:
+        context: of the stage.
+        name: of the system.
+        files: further files that decide it.
+        code: further modules that decide it, dotted names.
+    """
     fused = fused_hashes(context.folder("fuse")) if SYSTEMS[name].corpora else None
     return key_of(
         context.params.seed,
@@ -153,7 +165,13 @@ def fused_hashes(root: Path) -> list[list[str]]:
 
 
 def reseeded(trainings: Iterator[Training], seed: int, *names: object) -> Iterator[Training]:
-    """The runs of a system, each built from a seed of its own: one that is finished draws no numbers."""
+    """The runs of a system, each built from a seed of its own: one that is finished draws no numbers.
+
+    Args:
+        trainings: the runs, built when they are asked for.
+        seed: of the project.
+        *names: of stage, task and system.
+    """
     for number in count():
         torch.manual_seed(seed_of(seed, *names, number))
         training = next(trainings, None)

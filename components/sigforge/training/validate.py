@@ -21,7 +21,17 @@ SIDE = 256
 
 
 def centre(plane: np.ndarray, multiple: int, minimum: int, *, side: int = SIDE) -> Tensor:
-    """(1, 1, h, w): the middle of a plane (H, W) in [0, 1], at most ``side`` square, a multiple of ``multiple``."""
+    """The middle of a plane, at most ``side`` square.
+
+    Args:
+        plane: (H, W) in [0, 1].
+        multiple: both sides become multiples of it, by cutting.
+        minimum: a shorter side is padded by mirroring up to this.
+        side: greatest side, pixels.
+
+    Returns:
+        (1, 1, h, w), float32.
+    """
     height, width = (min(size, side) for size in plane.shape)
     top, left = (plane.shape[0] - height) // 2, (plane.shape[1] - width) // 2
     image = torch.from_numpy(np.ascontiguousarray(plane[top : top + height, left : left + width], dtype=np.float32))
@@ -79,7 +89,16 @@ def modulation(plgn: "Plgn", samples: Iterable[tuple[str, np.ndarray, np.ndarray
 
 @torch.inference_mode()
 def fusion_loss(net: "FusionNet", losses: Losses, pairs: Iterable[np.ndarray]) -> dict[str, float]:
-    """Mean of the training loss and its terms over (2, H, W) pairs, on their middle; empty without pairs."""
+    """Mean of the training loss and its terms over pairs, on their middle.
+
+    Args:
+        net: put into evaluation mode.
+        losses: those of the training.
+        pairs: (2, H, W) in [0, 1] each.
+
+    Returns:
+        by term; empty without pairs.
+    """
     net.eval()
     config, rows = net.sigformer.config, []
     for planes in pairs:

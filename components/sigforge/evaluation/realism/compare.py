@@ -126,11 +126,21 @@ def compare(
 ) -> RealismComparison:
     """Compare what was measured of three sets with crops of one size.
 
-    Rows: ``auc`` of a classifier on crops (:func:`~sigforge.evaluation.realism.two_sample.two_sample_auc`), of all
-    images, but of one half against the other for the real ones; 1-Wasserstein distances of the distributions over
-    crops of ``level`` and ``kurtosis``, in the mean over subbands and in each, and of ``slope``; ``spectrum``, the
-    log-spectral distance (root mean square over rings of the difference of mean spectra in dB); 1-Wasserstein distance
-    (``_w1``) and Jensen-Shannon divergence (``_js``) of the histograms of ``intensity`` and ``gradient``.
+    Rows of the result:
+
+    - ``auc`` of a classifier on crops, see :func:`~sigforge.evaluation.realism.two_sample.two_sample_auc`. All images
+      are used; the real ones are told from one another by halves.
+    - 1-Wasserstein distances of the distributions over crops of ``level`` and ``kurtosis``, in the mean over subbands
+      and in each, and of ``slope``.
+    - ``spectrum``, the log-spectral distance: root mean square over rings of the difference of mean spectra, in dB.
+    - 1-Wasserstein distance (``_w1``) and Jensen-Shannon divergence (``_js``) of the histograms of ``intensity`` and
+      ``gradient``.
+
+    Args:
+        real: the images that the synthetic ones are to resemble.
+        before: the photographs that the synthetic ones were made of, or None.
+        after: the synthetic images.
+        seed: of halves and folds.
 
     Raises:
         UserError: fewer than 6 images in a set.

@@ -132,9 +132,28 @@ class DecoderBlock(Block):
         self.side = SidePath(width)
 
     def synthesis(self, x: Tensor, bands: Tensor, filters: Tensor) -> Tensor:
-        """The map that is added."""
+        """The map that is added.
+
+        Args:
+            x: (B, C, H, W), whose own signal is the low band.
+            bands: (B, 3, 1024) of the encoder; the first, the low one, is not read.
+            filters: the bank that they were analysed with.
+
+        Returns:
+            (B, C, H, W).
+        """
         low = self.side.signal(x)[:, None]
         return self.side.map(synthesise(torch.cat([low, bands[:, 1:]], dim=1), filters), x.shape[-2:])
 
     def forward(self, x: Tensor, bands: Tensor, filters: Tensor) -> Tensor:
+        """The block on ``x`` with the synthesis added.
+
+        Args:
+            x: (B, C, H, W).
+            bands: (B, 3, 1024) of the encoder.
+            filters: the bank that they were analysed with.
+
+        Returns:
+            (B, C, H, W).
+        """
         return super().forward(x + self.synthesis(x, bands, filters))
