@@ -25,9 +25,11 @@ def fusion_terms(fused: Tensor, a: Tensor, b: Tensor, *, target: str = "max") ->
     """The unweighted terms of Eqs. (2)-(3).
 
     Args:
-        target: what ``max`` compares with: ``max`` is the paper's brighter source; ``well_exposed`` blends the sources
-        by
-            their nearness to mid-grey, since the maximum of an exposure pair is simply the over-exposed image.
+        fused: (B, 1, H, W) in [0, 1].
+        a: first source, likewise.
+        b: second source, likewise.
+        target: what ``max`` compares with: ``max`` is the paper's brighter source. ``well_exposed`` blends the sources
+            by their nearness to mid-grey, since the maximum of an exposure pair is simply the over-exposed image.
 
     Returns:
         mse (mean of both), ssim (1 - mean of both), max and grad (L1), each a scalar.
