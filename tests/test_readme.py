@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from sigforge.config.load import load_params, overlay, validate
+from sigforge.dataset.sources.scenes import simulate
+from sigforge.dataset.splits import assign_splits
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -93,4 +95,9 @@ def test_links_lead_somewhere():
 
 def test_the_worked_example_is_right():
     params = load_params(ROOT / "params.yaml")
-    assert f"give 2 x 13 x {len(params.fuse.vif)} x {len(params.sigformer.subbands)} = 650" in README
+    (demo,), fractions = params.ingest.vif.sources, params.ingest.vif.splits
+    bases = {pair.pair_id: pair.base for pair in simulate("vif", demo.count, demo.size, params.seed)}
+    shares = {"train": 1 - fractions.val - fractions.test, "val": fractions.val, "test": fractions.test}
+    m = len(assign_splits(bases, shares, params.seed, bases)["train"])
+    n, z = len(params.fuse.vif), len(params.sigformer.subbands)
+    assert f"{m} training pairs" in README and f"give 2 x {m} x {n} x {z} = {2 * m * n * z}" in README

@@ -48,6 +48,17 @@ def configured(stage="fuse"):
     return yaml.safe_load((ROOT / "conf/real.yaml").read_text())[stage]
 
 
+def number(cell):
+    return float(cell.replace(",", ""))
+
+
+def test_the_times_stand_in_the_order_that_the_work_demands():
+    times = {name: number(row["ms"]) for name, row in tables()["The zoo"].items() if row["ms"] != "–"}
+    networks = [times[name] for name in times if tables()["The zoo"][name]["parameters"] != "–"]
+    assert max(times["mean"], times["max"]) < min(time for name, time in times.items() if name not in ("mean", "max"))
+    assert times["dwt"] < times["dtcwt"] and times["laplacian"] < times["gff"] < min(networks)
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_the_real_configuration_has_every_method_that_serves_a_task_and_needs_no_training(task):
     methods = {name: models.get_method(name) for name in models.list_methods(task)}
@@ -68,7 +79,8 @@ def test_the_page_has_every_configured_method_with_the_registrys_facts():
         method = models.get_method(name)
         assert row["paper"] == (f"{method.paper} {method.year or ''}".strip() or "–"), ADVICE
         assert row["kind"] == ("trained here" if name in here else method.kind), ADVICE
-        assert float(row["ms"].replace(",", "")) > 0
+        if method.flops:  # a CPU does some 10 to 300 thousand million operations a second
+            assert 5 < method.flops / 1e6 / number(row["ms"]) < 500, name
         assert row["parameters"] == (f"{method.parameters:,}" if method.parameters else "–"), ADVICE
         assert row["GFLOPs"] == (f"{method.flops / 1e9:.1f}" if method.flops else "–"), ADVICE
 

@@ -126,8 +126,9 @@ def check_cells(root: Path, methods: Iterable[str], pairs: Sequence[Pair]) -> in
         failures = [failure.pair_id for failure in read_failures(folder)]
         found, wanted = Counter(images + failures), Counter(pair.pair_id for pair in pairs)
         if wrong := sorted((found - wanted) + (wanted - found)):
+            what = f"has {found[wrong[0]]} entries" if found[wrong[0]] else "has neither image nor recorded failure"
             mend = f"remove {folder} and run 'dvc repro fuse@{root.name}'"
-            raise UserError(f"{folder}: pair '{wrong[0]}' is there {found[wrong[0]]} times, not once; {mend}")
+            raise UserError(f"{folder}: pair '{wrong[0]}' of method '{name}' {what}; {mend}")
         failed += len(failures)
     return failed
 

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from sigforge.core.seeds import rng_of, seed_of
 from sigforge.core.subsets import spread
-from sigforge.dataset.corpus import CORPUS, corpora, fused_by_all
+from sigforge.dataset.corpus import CORPUS, check_cells, corpora, fused_by_all
 from sigforge.dataset.tables import Pair, read_pairs
 from sigforge.dataset.tasks import modalities
 from sigforge.methods.sigfusion.plgn import KIND, Plgn
@@ -59,9 +59,11 @@ def run(context: StageContext) -> None:
     params, task = context.params, context.task
     manifest = context.folder("ingest") / "pairs.parquet"
     fused = corpora(context.folder("fuse"))
-    pairs = fused_by_all(read_pairs(manifest), fused)
+    methods, everything = tuple(getattr(params.fuse, task)), read_pairs(manifest)
+    check_cells(context.folder("fuse"), methods, everything)  # a pair may be left out for a recorded failure only
+    pairs = fused_by_all(everything, fused)
     training = training_pairs(pairs, task)
-    index = signal_index(training, {name: set(paths) for name, paths in fused.items()}, params.sigformer.subbands)
+    index = signal_index(training, methods, fused, params.sigformer.subbands)
     cache, channels = PlaneCache(), present_channels(task, training)
     crops = [(channel.name, _crops(context, cells(channel, training, fused), channel, cache)) for channel in channels]
     batches = ChannelBatches(crops, (params.seed, "plgn", task, "channel"))
