@@ -32,6 +32,51 @@ Made by `python docs/metrics.py` from the registry (`components/sigforge/metrics
 in use have names of their own; the convention says which one it is and who uses it. Sources: `many` metrics take two or
 more, `pair` metrics exactly two. The rank column of a leaderboard counts one metric of those that are variants of each
 other. Where the best value is a target (→0), leaderboards show and compare the distance from it.
+
+## Whether both sources are kept
+
+Most metrics add what the fused image shares with A to what it shares with B. A copy of one source shares everything
+with it, so copies score high: on RoadScene the infrared image alone beats every method in Q_G, Q_M and VIF. Hence
+three things that every table has beside them.
+
+- **Parts**: `q_g_a`, `q_g_b`, `q_g_min` and so on for Q_M, Q_P, MI, VIF, SSIM and FMI. The part of source S is the
+  metric itself where S is the only source; `_min` is the smaller part. MI, VIF and SSIM are sums of their parts.
+  Q_G's part is the plain mean of Q over the pixels, since the strength of the edges only decides between sources.
+  Q_M's divides per level by the source's own energy. Q_P's compares with the source's own features alone, over the
+  pixels where it has one. FMI's are the terms of `fmi_symmetric`. Parts do not count in the mean rank of a
+  leaderboard.
+- **Rows** `a alone`, `b alone` and `collage`. The collage shows in every 16x16 window the source whose contrast ranks
+  higher among the windows of its own image. They are marked, and take no place and no rank. A method whose mean
+  distance to a source is at most 2 % of the distance between both sources is called a copy in a note (`distance_a`,
+  `distance_b`).
+- **`both`**: the quadratic mean of a method's ranks by `q_g_min`, `q_p_min`, `vif_min`, `ssim_local_min` and `nabf`.
+  Copies and collage are placed between the methods, each on its own, from 0.5 (before all) to half a place behind
+  all.
+
+Why not the plain mean of the ranks by `q_g_min`, `q_p_min`, `vif_min`, `ssim_min` and `nabf`: a collage can win that.
+Six pairs of each set under `../shared/data`, crops of 256, the classical methods: position among them of collages of
+16x16 and of 32x32 windows (1: before all methods).
+
+| set | methods | plain mean | squares, `ssim_min` | plain mean, `ssim_local_min` | `both` |
+| --- | ---: | ---: | ---: | ---: | ---: |
+| RoadScene | 11 | 2, 2 | 4, 2 | 4, 4 | 6, 6 |
+| MSRS | 11 | 2, 1 | 3, 2 | 5, 3 | 8, 6 |
+| Harvard CT | 11 | 5, 2 | 8, 3 | 4, 2 | 8, 6 |
+| Harvard PET | 11 | 1, 1 | 1, 1 | 3, 3 | 5, 5 |
+| Harvard SPECT | 11 | 1, 1 | 4, 2 | 4, 4 | 8, 7 |
+| MFIFB | 12 | 3, 2 | 3, 1 | 3, 3 | 5, 5 |
+| MEFB | 11 | 8, 8 | 9, 8 | 11, 9 | 11, 10 |
+
+On MRI-PET the collage loses every fold of the brain that PET covers, and is torn, as anybody sees. But a window of
+the one source counts in full for that source's part, so it led Q_G, Q_P, VIF and SSIM at once. `ssim_local_min` asks
+in every window for the source that is kept worse. In a window that shows one source, that is the similarity of the
+sources to each other, whatever is chosen: a collage of any windows has what a copy has, and less at its seams.
+Squaring the ranks counts weak sides more. Copies are ninth or later by `both`, seventh or later by any of the four.
+
+What `both` does not say: whether the picture is good. It is led by the mean on many sets, which keeps half of
+everything and invents nothing, at the cost of contrast; SD, Q_G and Q_M say that. For multi-focus pairs a collage
+without visible seams is the right answer, and SSIM to the blurred source says little. Read it beside the other
+metrics, not alone.
 """
 
 CALIBRATION = """## Calibration

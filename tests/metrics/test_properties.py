@@ -13,6 +13,8 @@ from sigforge.metrics.gradient import _BEST, _BEST_ABF
 SIZE = 170, 165
 SOURCELESS = ("sd", "sd_tang2022", "en", "sf", "sf_vifb", "ag", "ag_cddfuse", "ei")
 
+PARTS = {stem: [f"{stem}_{part}" for part in ("a", "b", "min")] for stem in "q_g q_m q_p mi vif ssim fmi".split()}
+
 #: Value where fused image, sources and reference are one texture; None where it depends on the texture.
 IDENTICAL = {
     **dict.fromkeys(SOURCELESS),
@@ -23,8 +25,11 @@ IDENTICAL = {
     **dict.fromkeys(("mef_ssim", "mef_ms_ssim", "q_cb", "q_s", "q_w", "q_e", "q_y", "q_c", "q_c_clipped"), 1.0),
     **dict.fromkeys(("fmi", "fmi_symmetric", "fmi_gradient", "fmi_gradient_symmetric", "fmi_dct", "fmi_wavelet"), 1.0),
     **dict.fromkeys(("vif_sum", "ssim_sum", "ssim_cddfuse", "ms_ssim_sum", "q_mi"), 2.0),
-    "q_g": _BEST,
-    "q_m": 3.0,
+    **dict.fromkeys(("q_g", *PARTS["q_g"]), _BEST),
+    **dict.fromkeys(("q_m", *PARTS["q_m"]), 3.0),
+    **dict.fromkeys((*PARTS["vif"], *PARTS["ssim"], *PARTS["fmi"], "ssim_local_min", "balance"), 1.0),
+    **dict.fromkeys((*PARTS["mi"], *PARTS["q_p"])),
+    **dict.fromkeys(("distance_a", "distance_b"), 0.0),
     # The fused image minus either source is black.
     "scd": math.nan,
 }
@@ -32,7 +37,8 @@ IDENTICAL = {
 #: Value where all images are the same constant, as documented; None where the border or level decides.
 CONSTANT = IDENTICAL | {
     **dict.fromkeys(SOURCELESS, 0.0),
-    **dict.fromkeys(("mi", "mi_nats", "q_te_cvejic"), 0.0),
+    **dict.fromkeys(("mi", *PARTS["mi"], "mi_nats", "q_te_cvejic"), 0.0),
+    **dict.fromkeys((*PARTS["q_m"], *PARTS["q_p"], *PARTS["vif"]), math.nan),
     **dict.fromkeys(("q_m", "q_p", "q_cb", "q_cv", "q_e", "q_w", "q_mi", "q_sf", "q_te", "q_te_nava"), math.nan),
     **dict.fromkeys(("vif", "vif_sum", "cc", "scd"), math.nan),
     "q_ncie": 1 - math.log2(3) / 8,
@@ -127,7 +133,10 @@ def test_only_the_metrics_that_say_so_mind_the_order_of_the_sources(scene) -> No
     a[..., :60, :], fused[..., :40, :], fused[..., 20, 20] = 0.0, 0.0, 1 / 255
     one, other = score(fused, a, b, metrics="all"), score(fused, b, a, metrics="all")
     for entry in select_metrics("all"):
-        if entry.symmetric:
+        if entry.name.endswith(("_a", "_b")):
+            twin = entry.name[:-1] + {"a": "b", "b": "a"}[entry.name[-1]]
+            assert one[entry.name].item() == pytest.approx(other[twin].item(), rel=1e-5), entry.name
+        elif entry.symmetric:
             torch.testing.assert_close(one[entry.name], other[entry.name], rtol=1e-7, atol=1e-9, equal_nan=True)
         else:
             assert one[entry.name].item() == pytest.approx(other[entry.name].item(), rel=0.1), entry.name

@@ -108,7 +108,7 @@ def test_an_unknown_name_suggests_the_nearest(typo, nearest) -> None:
 
 
 def test_a_name_like_no_other_lists_them_all() -> None:
-    with pytest.raises(UserError, match="choose from ag, ag_cddfuse, cc, "):
+    with pytest.raises(UserError, match="choose from ag, ag_cddfuse, balance, cc, "):
         get_metric("zzzzzzzz")
 
 

@@ -87,7 +87,10 @@ def test_a_third_source_takes_part(scene) -> None:
     assert list(three) == names
     blind = {"sd", "sd_tang2022", "en", "sf", "sf_vifb", "ag", "ag_cddfuse", "ei"}
     for name in names:
-        assert three[name].isfinite() and (three[name] == two[name]) == (name in blind), name
+        same = name in blind or name.endswith(("_a", "_b"))
+        assert three[name].isfinite() and (
+            torch.isclose(three[name], two[name], rtol=1e-6) == same or name.endswith("_min")
+        ), name
 
 
 @pytest.mark.parametrize("name", ["q_g", "q_m", "cc", "vif", "ssim_mean", "mse", "fmi_symmetric", "q_cv"])

@@ -2,6 +2,7 @@
 
 # Importing a family registers its metrics.
 from sigforge.metrics import (  # noqa: F401
+    distance,
     error,
     exposure,
     feature_information,
@@ -9,6 +10,7 @@ from sigforge.metrics import (  # noqa: F401
     gradient,
     information,
     multiscale,
+    parts,
     perception,
     phase,
     saliency,
@@ -17,7 +19,7 @@ from sigforge.metrics import (  # noqa: F401
     statistics,
     tsallis,
 )
-from sigforge.metrics.registry import PAPER, Metric, get_metric, list_metrics, select_metrics
+from sigforge.metrics.registry import BOTH, PAPER, Metric, get_metric, list_metrics, select_metrics
 from sigforge.metrics.score import score
 
-__all__ = ["PAPER", "Metric", "get_metric", "list_metrics", "score", "select_metrics"]
+__all__ = ["BOTH", "PAPER", "Metric", "get_metric", "list_metrics", "score", "select_metrics"]

@@ -42,7 +42,7 @@ def fmi(context: MetricContext) -> Tensor:
         >>> round(score(ramp, ramp, ramp, metrics="fmi")["fmi"].item(), 4)
         1.0
     """
-    return context.once(_of_pixels)[0]
+    return context.once(_of_pixels)[0].mean(0)
 
 
 @metric(
@@ -59,7 +59,7 @@ def fmi_symmetric(context: MetricContext) -> Tensor:
     A window whose mass is all in one bin has no entropy to share: it scores 1 where both have the same bin, else 0.
     The published code (``fmi``) asks for equal grey levels instead, and compares later sources with a stretched window.
     """
-    return context.once(_of_pixels)[1]
+    return fmi_by_source(context).mean(0)
 
 
 @metric(
@@ -73,7 +73,7 @@ def fmi_symmetric(context: MetricContext) -> Tensor:
 )
 def fmi_gradient(context: MetricContext) -> Tensor:
     """Mutual information of the horizontal derivative. One where all images are equal; NaN with a side below 3."""
-    return context.once(_of_gradients)[0]
+    return context.once(_of_gradients)[0].mean(0)
 
 
 @metric(
@@ -86,7 +86,7 @@ def fmi_gradient(context: MetricContext) -> Tensor:
 )
 def fmi_gradient_symmetric(context: MetricContext) -> Tensor:
     """FMI of the horizontal derivative, alike for every source. NaN with a side below 3."""
-    return context.once(_of_gradients)[1]
+    return context.once(_of_gradients)[1].mean(0)
 
 
 @metric(
@@ -99,7 +99,7 @@ def fmi_gradient_symmetric(context: MetricContext) -> Tensor:
 )
 def fmi_dct(context: MetricContext) -> Tensor:
     """Mutual information of the cosine coefficients. One where all images are equal; NaN with a side below 3."""
-    return window_information(_dct(_dct(context.planes).mT).mT.div(_GRID).round_())[1]
+    return window_information(_dct(_dct(context.planes).mT).mT.div(_GRID).round_())[1].mean(0)
 
 
 @metric(
@@ -120,7 +120,13 @@ def fmi_wavelet(context: MetricContext) -> Tensor:
     bands = (_dmey(height, device) @ context.planes @ _dmey(width, device).mT).div_(_GRID).round_()
     (low, vertical), (horizontal, diagonal) = (rows.chunk(2, -1) for rows in bands.chunk(2, -2))
     # MATLAB's layout, [cA, cH; cV, cD], has horizontal details at the right; it shows in the windows across the seams.
-    return window_information(torch.cat((torch.cat((low, horizontal), -1), torch.cat((vertical, diagonal), -1)), -2))[1]
+    layout = torch.cat((torch.cat((low, horizontal), -1), torch.cat((vertical, diagonal), -1)), -2)
+    return window_information(layout)[1].mean(0)
+
+
+def fmi_by_source(context: MetricContext) -> Tensor:
+    """The terms of ``fmi_symmetric``, (n, B): alike for every source."""
+    return context.once(_of_pixels)[1]
 
 
 def _of_pixels(context: MetricContext) -> Tensor:
@@ -129,7 +135,7 @@ def _of_pixels(context: MetricContext) -> Tensor:
 
 def _of_gradients(context: MetricContext) -> Tensor:
     if min(context.fused.shape[-2:]) < SIDE:
-        return context.undefined.expand(2, -1)
+        return context.undefined.expand(2, len(context.sources), -1)
     return window_information(torch.gradient(context.planes, dim=-1)[0])
 
 

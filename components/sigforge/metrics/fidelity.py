@@ -41,7 +41,7 @@ def vif_sum(context: MetricContext) -> Tensor:
         >>> round(score(texture, texture, texture, metrics="vif_sum")["vif_sum"].item(), 6)
         2.0
     """
-    return context.once(_separate).sum(0)
+    return context.once(vif_by_source).sum(0)
 
 
 @metric(
@@ -54,7 +54,7 @@ def vif_sum(context: MetricContext) -> Tensor:
 )
 def vif(context: MetricContext) -> Tensor:
     """Visual information fidelity of the fused image to the average source; undefined where ``vif_sum`` is."""
-    return context.once(_separate).mean(0)
+    return context.once(vif_by_source).mean(0)
 
 
 @metric(
@@ -86,7 +86,7 @@ def viff(context: MetricContext) -> Tensor:
     return total / sum(_VIFF_WEIGHTS)
 
 
-def _separate(context: MetricContext) -> Tensor:
+def vif_by_source(context: MetricContext) -> Tensor:
     """VIFp of the fused image to each source, (n, B)."""
     if min(context.fused.shape[-2:]) < _MIN_SIDE:
         return context.undefined.expand(len(context.sources), -1)

@@ -38,18 +38,13 @@ def q_g(context: MetricContext) -> Tensor:
         >>> round(score(checks, checks, checks, metrics="q_g")["q_g"].item(), 5)
         0.98666
     """
-    gx, gy = context.sobel
-    strength = context.once(_sobel_strength)
-    angle = torch.atan(gy / _nonzero(gx))
-    source, floored = strength[:-1], _nonzero(strength[-1])
-    # The published code floors the fused strength while it scores a, and keeps the floored one to score b.
-    fused = torch.stack((strength[-1], *[floored] * (len(source) - 1)))
-    weaker = source > fused
-    source = _nonzero(source)
-    ratio = torch.where(weaker, fused / source, source / floored)
-    agreement = ((angle[:-1] - angle[-1]).abs_() - math.pi / 2).abs_() * (2 / math.pi)
-    quality = torch.sigmoid(10 * (ratio - 0.5)) * torch.sigmoid(20 * (agreement - 0.75))
+    quality, source = context.once(_edges_kept)
     return ((quality * source).sum(0) / source.sum(0)).mean((-2, -1))
+
+
+def q_g_by_source(context: MetricContext) -> Tensor:
+    """Mean of Q over the pixels for each source, (n, B): what ``q_g`` is where this is the only source."""
+    return context.once(_edges_kept)[0].mean((-2, -1))
 
 
 @metric(
@@ -111,6 +106,21 @@ def nabf(context: MetricContext) -> Tensor:
     weight = torch.where(source >= 2, source.pow(1.5), 0.001)
     added = fused > source.amax(0)
     return (added * ((1 - preserved.sqrt_()) * weight).sum(0)).sum((-2, -1)) / weight.sum((0, -2, -1))
+
+
+def _edges_kept(context: MetricContext) -> tuple[Tensor, Tensor]:
+    """Q of every source and pixel, and the strength of its edge, each (n, B, H, W)."""
+    gx, gy = context.sobel
+    strength = context.once(_sobel_strength)
+    angle = torch.atan(gy / _nonzero(gx))
+    source, floored = strength[:-1], _nonzero(strength[-1])
+    # The published code floors the fused strength while it scores a, and keeps the floored one to score b.
+    fused = torch.stack((strength[-1], *[floored] * (len(source) - 1)))
+    weaker = source > fused
+    source = _nonzero(source)
+    ratio = torch.where(weaker, fused / source, source / floored)
+    agreement = ((angle[:-1] - angle[-1]).abs_() - math.pi / 2).abs_() * (2 / math.pi)
+    return torch.sigmoid(10 * (ratio - 0.5)) * torch.sigmoid(20 * (agreement - 0.75)), source
 
 
 def _sobel_strength(context: MetricContext) -> Tensor:

@@ -28,7 +28,7 @@ def mi(context: MetricContext) -> Tensor:
         >>> score(halves, halves, halves, metrics="mi")["mi"].item()
         2.0
     """
-    return context.once(_shared).sum(0)
+    return context.once(mi_by_source).sum(0)
 
 
 @metric(
@@ -76,7 +76,7 @@ def q_mi(context: MetricContext) -> Tensor:
     NaN where the fused image and a source are both constant.
     """
     separate = context.once(_entropies)
-    return 2 * (context.once(_shared) / (separate[:-1] + separate[-1])).sum(0)
+    return 2 * (context.once(mi_by_source) / (separate[:-1] + separate[-1])).sum(0)
 
 
 @metric(
@@ -142,7 +142,7 @@ def _entropies(context: MetricContext) -> Tensor:
     return entropy(context.histograms)
 
 
-def _shared(context: MetricContext) -> Tensor:
+def mi_by_source(context: MetricContext) -> Tensor:
     """Mutual information of each source with the fused image in bits, (n, B)."""
     separate = context.once(_entropies)
     return separate[:-1] + separate[-1] - entropy(context.joint_histograms.flatten(2))

@@ -32,15 +32,32 @@ def q_m(context: MetricContext) -> Tensor:
         >>> score(checks, checks, checks, metrics="q_m")["q_m"].item()
         3.0
     """
-    quality = torch.ones_like(context.fused[:, 0, 0])
-    low = context.planes
-    for exponent in _LEVEL_WEIGHTS:
+    kept, held = context.once(_details_kept)
+    return _over_levels(kept.sum(1) / held.sum(1))
+
+
+def q_m_by_source(context: MetricContext) -> Tensor:
+    """What ``q_m`` is where each source is the only one, (n, B)."""
+    kept, held = context.once(_details_kept)
+    return _over_levels(kept / held)
+
+
+def _details_kept(context: MetricContext) -> tuple[Tensor, Tensor]:
+    """Sums over the pixels of E W and of W, for every level and source, each (2, n, B)."""
+    sums, low = [], context.planes
+    for _ in _LEVEL_WEIGHTS:
         low, details = _haar(low)
         weight = details[:, :-1].square().sum(0)
         likeness = torch.exp(-(details[:, :-1] - details[:, -1:]).abs_()).sum(0)
-        level = (likeness * weight).sum((0, -2, -1)) / weight.sum((0, -2, -1))
-        quality = quality * level**exponent
-    return quality
+        sums.append(((likeness * weight).sum((-2, -1)), weight.sum((-2, -1))))
+    kept, held = zip(*sums, strict=True)
+    return torch.stack(kept), torch.stack(held)
+
+
+def _over_levels(quality: Tensor) -> Tensor:
+    """The weighted geometric mean over the first axis, the levels."""
+    first, second = (level**exponent for level, exponent in zip(quality, _LEVEL_WEIGHTS, strict=True))
+    return first * second
 
 
 def _haar(planes: Tensor) -> tuple[Tensor, Tensor]:

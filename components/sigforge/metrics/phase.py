@@ -43,13 +43,23 @@ def q_p(context: MetricContext) -> Tensor:
         >>> round(score(checks, checks, checks, metrics="q_p")["q_p"].item(), 1)
         0.7
     """
+    return context.once(_features_kept)[-1]
+
+
+def q_p_by_source(context: MetricContext) -> Tensor:
+    """What ``q_p`` is where each source is the only one, (n, B)."""
+    return context.once(_features_kept)[:-1]
+
+
+def _features_kept(context: MetricContext) -> Tensor:
+    """The quality by each source alone, then by the best of them and the stronger one, (n + 1, B)."""
     maps = [m.unflatten(0, context.planes.shape[:2]) for m in phase_congruency(context.planes.flatten(0, 1))]
     *separate, fused_maps = zip(*(m.unbind(0) for m in maps), strict=True)
     sources = [*separate, reduce(_stronger, separate)]
     features = [(source[0] > _FEATURE).double() for source in sources]
-    quality = 1.0 / features[-1].sum((-2, -1)) ** len(maps)
+    quality = 1.0 / torch.stack(features).sum((-2, -1)) ** len(maps)
     for fused, *compared in zip(fused_maps, *sources, strict=True):
-        quality = quality * _best_likeness(compared, features, fused).sum((-2, -1))
+        quality = quality * _likeness_sums(compared, features, fused)
     blank = context.fused.amax((-2, -1)) == context.fused.amin((-2, -1))
     return torch.where(blank, math.nan, quality)
 
@@ -60,20 +70,25 @@ def _stronger(one: Maps, other: Maps) -> Maps:
     return tuple(torch.where(first, *pair) for pair in zip(one, other, strict=True))
 
 
-def _best_likeness(sources: Sequence[Tensor], features: Sequence[Tensor], fused: Tensor) -> Tensor:
-    """Largest correlation in 11x11 Gaussian windows of the fused map with a source's features, (B, H, W).
+def _likeness_sums(sources: Sequence[Tensor], features: Sequence[Tensor], fused: Tensor) -> Tensor:
+    """Correlation in 11x11 Gaussian windows of the fused map with a source's features, summed over the pixels.
 
-    Zero where no source has a feature; zeros beyond the border.
+    Zero where a source has no feature; zeros beyond the border.
+
+    Returns:
+        (n + 1, B): of each source, then of whichever of all given is most alike at each pixel.
     """
     fused_mean, fused_variance = _mean_and_variance(fused)
-    likeness = torch.full_like(fused, -math.inf)
+    best, sums = torch.full_like(fused, -math.inf), []
     for source, feature in zip(sources, features, strict=True):
         masked = source * feature
         mean, variance = _mean_and_variance(masked)
         covariance = smooth_same(masked.mul_(fused), _WINDOW).sub_(mean.mul_(fused_mean)).add_(_STABILISER)
         spread = variance.mul_(fused_variance).abs_().sqrt_().add_(_STABILISER)
-        likeness = torch.maximum(likeness, covariance.div_(spread).mul_(feature), out=likeness)
-    return likeness
+        likeness = covariance.div_(spread).mul_(feature)
+        sums.append(likeness.sum((-2, -1)))
+        torch.maximum(best, likeness, out=best)
+    return torch.stack([*sums[:-1], best.sum((-2, -1))])
 
 
 def _mean_and_variance(maps: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,13 @@ Values = TypeVar("Values", float, np.ndarray)
 #: The six metrics of the SigFusion paper, in the order of its tables; its "VIFF" is ``vif_sum``.
 PAPER = ("q_g", "q_m", "q_p", "mi", "sd", "vif_sum")
 
+#: What ``sigforge.evaluation.both`` ranks by: whether both sources are kept, and whether something was invented.
+BOTH = ("q_g_min", "q_p_min", "vif_min", "ssim_local_min", "nabf")
+#: Mean grey-level distance to either source, by which copies are told.
+DISTANCES = ("distance_a", "distance_b")
+#: Words that stand for several metrics.
+WORDS = {"paper": PAPER, "both": (*BOTH, *DISTANCES)}
+
 _METRICS: dict[str, "Metric"] = {}
 
 
@@ -40,6 +47,7 @@ class Metric:
         symmetric: the order of the sources does not matter.
         target: the best value, where it is neither the largest nor the smallest; the distance from it counts.
         variant_of: the metric that this one is another convention of. A rank over several metrics counts one of them.
+        ranked: counts in a rank over several metrics; parts of other metrics and plain descriptions do not.
     """
 
     name: str
@@ -56,6 +64,7 @@ class Metric:
     symmetric: bool = True
     target: float | None = None
     variant_of: str | None = None
+    ranked: bool = True
 
     @property
     def family(self) -> str:
@@ -100,6 +109,7 @@ def metric(
     symmetric: bool = True,
     target: float | None = None,
     variant_of: str | None = None,
+    ranked: bool = True,
 ) -> Callable[[MetricFunction], MetricFunction]:
     """Register the decorated function under its own name, with what a reader of its numbers has to know.
 
@@ -143,6 +153,7 @@ def metric(
             symmetric=symmetric,
             target=target,
             variant_of=variant_of,
+            ranked=ranked,
         )
         return function
 
@@ -171,6 +182,7 @@ def select_metrics(metrics: str | Iterable[str], *, sources: int = 2, reference:
 
     Args:
         metrics: names, or one string of names separated by commas. ``paper`` stands for the six of the paper's tables,
+            ``both`` for :data:`BOTH` and :data:`DISTANCES`,
             ``all`` for every metric that is defined for these sources and needs nothing that is not there.
         sources: how many sources each fused image has.
         reference: whether there is a ground-truth fused image.
@@ -189,7 +201,7 @@ def select_metrics(metrics: str | Iterable[str], *, sources: int = 2, reference:
             every = map(get_metric, list_metrics())
             chosen |= {entry.name: entry for entry in every if not _obstacle(entry, sources, reference)}
             continue
-        for entry in map(get_metric, PAPER if name == "paper" else (name,)):
+        for entry in map(get_metric, WORDS.get(name, (name,))):
             if obstacle := _obstacle(entry, sources, reference):
                 raise UserError(f"metric {entry.name!r} {obstacle}")
             chosen[entry.name] = entry

@@ -42,7 +42,7 @@ def ssim_sum(context: MetricContext) -> Tensor:
         >>> score(flat, flat, flat, metrics="ssim_sum")["ssim_sum"].item()
         2.0
     """
-    return context.once(_ssim).sum(0)
+    return context.once(ssim_by_source).sum(0)
 
 
 @metric(
@@ -55,7 +55,7 @@ def ssim_sum(context: MetricContext) -> Tensor:
 )
 def ssim_mean(context: MetricContext) -> Tensor:
     """Structural similarity to the average source. One where all images are equal; NaN with a side below 11."""
-    return context.once(_ssim).mean(0)
+    return context.once(ssim_by_source).mean(0)
 
 
 @metric(
@@ -102,6 +102,25 @@ def ssim_cddfuse(context: MetricContext) -> Tensor:
 
 
 @metric(
+    "SSIM local min",
+    range=(-1.0, 1.0),
+    convention="mean over windows of the smaller of both similarities of `ssim_sum`; a collage has no more than a copy",
+    paper=_WANG,
+    equation=r"\overline{\min(\mathrm{SSIM}_w(A,F), \mathrm{SSIM}_w(B,F))}",
+    ranked=False,
+)
+def ssim_local_min(context: MetricContext) -> Tensor:
+    r"""Structural similarity to the source that is kept worse at each place. NaN with a side below 11.
+
+    A picture that shows one source here and the other there has in every window the similarity of the sources to each
+    other, as a copy has; only at its seams it has less. So what is above :math:`\mathrm{SSIM}(A,B)` shows both at once.
+    """
+    if min(context.fused.shape[-2:]) < len(GAUSSIAN_11):
+        return context.undefined
+    return context.once(_ssim_maps).amin(0).mean((-2, -1))
+
+
+@metric(
     "MS-SSIM",
     range=(0.0, 1.0),
     convention="Wang's five scales, mean over the sources; Tang's MS_SSIM is `mef_ms_ssim`",
@@ -142,11 +161,16 @@ def ssim_ref(context: MetricContext) -> Tensor:
     return _mean_ssim(torch.stack((context.reference, context.fused)))[0]
 
 
-def _ssim(context: MetricContext) -> Tensor:
+def ssim_by_source(context: MetricContext) -> Tensor:
     """Mean similarity to each source, (n, B)."""
     if min(context.fused.shape[-2:]) < len(GAUSSIAN_11):
         return context.undefined.expand(len(context.sources), -1)
-    return ssim_map(context.once(shared_moments, GAUSSIAN_11)).mean((-2, -1))
+    return context.once(_ssim_maps).mean((-2, -1))
+
+
+def _ssim_maps(context: MetricContext) -> Tensor:
+    """Similarity to each source in every window, (n, B, h, w)."""
+    return ssim_map(context.once(shared_moments, GAUSSIAN_11))
 
 
 def _mean_ssim(planes: Tensor) -> Tensor:

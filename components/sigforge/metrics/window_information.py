@@ -30,39 +30,39 @@ def window_information(features: Tensor) -> Tensor:
         features: (n + 1, B, H, W), the fused image's last.
 
     Returns:
-        (2, B): as published, and alike for every source. NaN with a side below 3.
+        (2, n, B): as published, and alike for every source. NaN with a side below 3.
 
     Example:
-        >>> window_information(torch.eye(5, dtype=torch.float64).expand(3, 1, 5, 5)).round(decimals=4)
+        >>> window_information(torch.eye(5, dtype=torch.float64).expand(3, 1, 5, 5)).round(decimals=4)[0]
         tensor([[1.],
                 [1.]], dtype=torch.float64)
     """
     if min(features.shape[-2:]) < SIDE:
-        return features.new_full((2, features.shape[1]), math.nan)
-    return torch.stack([_image_information(images) for images in features.unbind(1)], dim=1)
+        return features.new_full((2, len(features) - 1, features.shape[1]), math.nan)
+    return torch.stack([_image_information(images) for images in features.unbind(1)], dim=-1)
 
 
 def _image_information(features: Tensor) -> Tensor:
     windows = features.unfold(-2, SIDE, 1).unfold(-2, SIDE, 1)
     rows = max(1, _WINDOWS_AT_ONCE // windows.shape[2])
-    total = features.new_zeros(2)
+    total = features.new_zeros(2, len(features) - 1)
     for strip in windows.split(rows, dim=1):
         # The last axis of a window runs along its rows, the one before along its columns.
         total += _window_information(strip.permute(0, 4, 3, 1, 2).reshape(len(features), _BINS, -1))
-    return total / (len(features) - 1) / windows.shape[1:3].numel()
+    return total / windows.shape[1:3].numel()
 
 
 def _window_information(bins: Tensor) -> Tensor:
-    """Sums over windows and sources of (n + 1, 9, N) samples: as published, and alike for every source."""
+    """Sums over windows of (n + 1, 9, N) samples, (2, n): as published, and alike for every source."""
     densities, stretched = _densities(bins), _stretched(bins[-1])
-    total, fused = bins.new_zeros(2), bins[-1]
+    sums, fused = [], bins[-1]
     for samples, density in zip(bins[:-1], densities, strict=False):
         shared, certain = _shared(density, densities[-1])
         same = (samples == fused).all(0)
         fused = torch.where(same, fused, stretched)
         published = torch.where(certain, same.float(), shared)
-        total += torch.stack((published, shared)).sum(1, dtype=torch.float64)
-    return total
+        sums.append(torch.stack((published, shared)).sum(1, dtype=torch.float64))
+    return torch.stack(sums, dim=1)
 
 
 def _stretched(bins: Tensor) -> Tensor:
