@@ -9,13 +9,12 @@ from sigforge.evaluation.ablation import (
     METRICS,
     PAPER,
     Ablation,
-    comma_separated,
-    html,
+    csv_of_ablation,
     main,
-    markdown,
     read_rows,
     write_tables,
 )
+from sigforge.evaluation.table_formats import to_html, to_markdown
 from sigforge.metrics import get_metric
 
 DEFAULT = dict(zip(METRICS, (0.5, 0.6, 0.3, 4.0, 40.0, 0.7), strict=True))
@@ -54,7 +53,7 @@ def lines(text):
 
 
 def test_every_value_stands_beside_the_papers(folder):
-    heads, _, *body = lines(markdown(read_rows(folder / "rows.json")))
+    heads, _, *body = lines(to_markdown(read_rows(folder / "rows.json").printed()))
     assert heads[:5] == ["row", "parameters", "Q_G ↑ ours", "Q_G paper", "Q_M ↑ ours"] and len(heads) == 2 + 12 + 2
     assert body[0] == (
         "w/o-all SM | plgn.sm=none | 0.4000 | 0.4018 | 0.6000 | 0.6173 | n/a | 0.2568 | 3.0000 | 2.4025 | 39.000 | 28.345 | 0.8000 | 0.4751"
@@ -65,24 +64,24 @@ def test_every_value_stands_beside_the_papers(folder):
 
 
 def test_caption_and_failures_are_told(folder):
-    text = markdown(read_rows(folder / "rows.json"))
+    text = to_markdown(read_rows(folder / "rows.json").printed())
     assert "means over 7 test pairs (simulated demo data). Paper: Table 2, TNO" in text
-    assert "- w/o-EWT failed: error: pretrain: <bad> images" in text
+    assert "- w/o-EWT failed: error: pretrain: \\<bad> images" in text
     rows = json.loads((folder / "rows.json").read_text())
     (folder / "rows.json").write_text(json.dumps(rows | {"task": "mif", "simulated": False}))
-    text = markdown(read_rows(folder / "rows.json"))
+    text = to_markdown(read_rows(folder / "rows.json").printed())
     assert "simulated" not in text and "Paper: not printed for this task" in text and "0.4018" not in text
 
 
 def test_formats_agree(folder):
     table = read_rows(folder / "rows.json")
-    rows = list(csv.DictReader(io.StringIO(comma_separated(table))))
+    rows = list(csv.DictReader(io.StringIO(csv_of_ablation(table))))
     assert len(rows) == len(table.rows) * len(METRICS)
     found = {(one["row"], one["metric"]): (one["ours"], one["paper"]) for one in rows}
     assert found["w/o-all SM", "sd"] == ("39", "28.345") and found["w/o-all SM", "q_p"] == ("", "0.2568")
     assert found["w/o-Eq. 15 (ours)", "mi"] == ("4", "") and found["w/o-EWT", "mi"] == ("", "2.6796")
-    page = html(table)
-    assert page.count("<tr>") == 1 + len(table.rows) and "<td>39.000</td><td>28.345</td>" in page
+    page = to_html(table.printed())
+    assert page.count("<tr>") == 1 + len(table.rows) and "<td>39.000</td><td><span>28.345</span></td>" in page
     assert "&lt;bad&gt;" in page and "<bad>" not in page
 
 

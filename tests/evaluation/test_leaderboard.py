@@ -10,9 +10,9 @@ from sigforge.core.errors import UserError
 from sigforge.evaluation import leaderboard as module
 from sigforge.evaluation.distributions import write_plot
 from sigforge.evaluation.leaderboard import build_leaderboard
-from sigforge.evaluation.leaderboard_formats import FORMATS, format_of, html, latex, markdown, write_leaderboard
 from sigforge.evaluation.score_table import Scores
 from sigforge.evaluation.statistics import bootstrap_interval, permutation_test
+from sigforge.evaluation.table_formats import FORMATS, format_of, to_html, to_latex, to_markdown, write_table
 from sigforge.metrics import get_metric
 
 METHODS = ("mean", "gff", "max")
@@ -27,6 +27,18 @@ def values(pairs=12, seed=0):
 
 def board(scores=None, methods=METHODS, metrics=METRICS, **more):
     return build_leaderboard(values() if scores is None else scores, methods, metrics, **more)
+
+
+def markdown(result):
+    return to_markdown(result.printed())
+
+
+def latex(result):
+    return to_latex(result.printed())
+
+
+def html(result):
+    return to_html(result.printed())
 
 
 def cells_of(text, separator):
@@ -226,17 +238,17 @@ def test_many_metrics_go_into_several_tables():
 
 def test_page_stands_alone_and_closes_what_it_opens():
     text = html(board())
-    assert "http" not in text and "<script" not in text
+    assert "http:" not in text and "https" not in text and "<script" not in text
     assert Cells(text).open == ["html"]
 
 
 def test_format_follows_the_extension(tmp_path):
     for suffix, write in FORMATS.items():
         path = tmp_path / f"board{suffix}"
-        write_leaderboard(path, board())
-        assert path.read_text() == write(board()) and format_of(Path(f"X{suffix.upper()}")) is write
+        write_table(path, board().printed())
+        assert path.read_text() == write(board().printed()) and format_of(Path(f"X{suffix.upper()}")) is write
     with pytest.raises(UserError, match=r"board\.pdf: no format .* \.md, \.tex, \.html"):
-        write_leaderboard(tmp_path / "board.pdf", board())
+        write_table(tmp_path / "board.pdf", board().printed())
 
 
 def test_scores_keep_only_pairs_of_all_methods_and_write_what_is_there(tmp_path):

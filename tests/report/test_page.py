@@ -9,7 +9,7 @@ from pyarrow import parquet
 
 from sigforge.core.errors import UserError
 from sigforge.dataset.tables import PAIRS, read_pairs, write_table
-from sigforge.evaluation.tables import build_tables
+from sigforge.evaluation.result_tables import build_tables
 from sigforge.methods.weights import HISTORY, MODEL
 from sigforge.report.html import places
 from sigforge.stages import report

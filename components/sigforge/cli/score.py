@@ -17,9 +17,9 @@ from sigforge.core.errors import UserError
 from sigforge.core.parallel import run_units
 from sigforge.core.progress import progress
 from sigforge.evaluation.distributions import check_format, write_plot
-from sigforge.evaluation.leaderboard import BoardCell, Leaderboard, build_leaderboard
-from sigforge.evaluation.leaderboard_formats import TEST_LABEL, format_of, title, write_leaderboard
+from sigforge.evaluation.leaderboard import TEST_LABEL, BoardCell, Leaderboard, build_leaderboard
 from sigforge.evaluation.score_table import Scores
+from sigforge.evaluation.table_formats import PrintedHead, format_of, write_table
 from sigforge.metrics import select_metrics
 
 WIDEST = 6
@@ -55,7 +55,7 @@ class ScoreOutputs:
     def write_summary(self, scores: Scores, board: Leaderboard) -> None:
         """Write the leaderboard and the plot, over the pairs that every method has."""
         for path in self.leaderboards:
-            write_leaderboard(path, board)
+            write_table(path, board.printed())
         if self.plot:
             write_plot(self.plot, scores.shared, scores.methods, scores.metrics)
 
@@ -164,7 +164,11 @@ def tables(board: Leaderboard) -> Iterator[Table]:
     for start in range(0, len(board.columns), WIDEST):
         columns = board.columns[start : start + WIDEST]
         table = Table(title=f"means over {board.pairs} pair{'s' if board.pairs != 1 else ''}")
-        for head, align in (("method", "left"), ("rank", "right"), *((title(column), "right") for column in columns)):
+        for head, align in (
+            ("method", "left"),
+            ("rank", "right"),
+            *((PrintedHead.of_metric(column.metric, column.symbol).text, "right") for column in columns),
+        ):
             table.add_column(head, justify=align)
         for m, (method, rank) in enumerate(zip(board.methods, board.ranks, strict=True)):
             table.add_row(method, f"{rank:.1f}", *(_printed(column.cells[m]) for column in columns))

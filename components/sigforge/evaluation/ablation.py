@@ -6,25 +6,32 @@ sigforge.evaluation.ablation FOLDER`` makes the tables of the ``rows.json`` that
 """
 
 import argparse
-import csv
-import io
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
-
 from sigforge.core.errors import UserError
+from sigforge.core.escape import csv_text
 from sigforge.core.files import write_atomic
-from sigforge.evaluation.tables import SIMULATED_DATA, UNDEFINED
+from sigforge.evaluation.result_tables import SIMULATED_DATA
+from sigforge.evaluation.table_formats import (
+    UNDEFINED,
+    PrintedCell,
+    PrintedGrid,
+    PrintedHead,
+    PrintedTable,
+    to_html,
+    to_markdown,
+)
 from sigforge.metrics import get_metric
 from sigforge.metrics.registry import PAPER as METRICS
 
 ROWS = "rows.json"
 DEFAULT = "Default"
 FAILED = "failed"
+CSV_COLUMNS = ("task", "data", "pairs", "row", "parameters", "metric", "ours", "paper", "error")
 
 IMAGES = {"vif": "TNO", "mfif": "Lytro"}
 """What the paper measured on; its numbers for the other tasks are in a supplement that is not public."""
@@ -109,6 +116,22 @@ class AblationTable:
         worse = [name for name in both if signs[name] * values[name] < signs[name] * default[name]]
         return f"{len(worse)}/{len(both)}" if both and row is not self._default else ""
 
+    def printed(self) -> PrintedTable:
+        """For :mod:`~sigforge.evaluation.table_formats`: the paper's numbers are quoted, failures told below."""
+        metrics = [get_metric(name) for name in METRICS]
+        columns = [head for one in metrics for head in (f"{one.symbol} {one.arrow} ours", f"{one.symbol} paper")]
+        heads = ["row", "parameters", *columns, "below Default: ours", "paper"]
+        grid = PrintedGrid([PrintedHead(head) for head in heads], [self._cells(row) for row in self.rows], names=2)
+        failures = [f"{row.name} failed: {row.error}" for row in self.rows if row.error]
+        return PrintedTable(f"Ablations: {self.task}", self.caption, [grid], failures)
+
+    def _cells(self, row: Ablation) -> list[PrintedCell]:
+        cells = [PrintedCell(row.name), PrintedCell(row.changed)]
+        for name in METRICS:
+            cells += [PrintedCell(row.cell(name)), PrintedCell(row.cell(name, paper=True), "quoted")]
+        worse = PrintedCell(self.below_default(row)), PrintedCell(self.below_default(row, paper=True), "quoted")
+        return [*cells, *worse]
+
     @property
     def _default(self) -> Ablation:
         return next((row for row in self.rows if row.name == DEFAULT), Ablation(DEFAULT, {}, {}, {}))
@@ -152,87 +175,25 @@ def read_rows(path: Path) -> AblationTable:
         raise UserError(f"{path}: not written by flow ablate; delete it and run the flow again") from None
 
 
-def markdown(table: AblationTable) -> str:
-    """GitHub Markdown."""
-    lines = [_heads(), ["---", "---", *("---:" for _ in _heads()[2:])], *map(list, _lines(table))]
-    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    failures = "".join(f"\n- {row.name} failed: {row.error}\n" for row in table.rows if row.error)
-    return f"**{table.caption}**\n\n{body}\n{failures}"
-
-
-def comma_separated(table: AblationTable) -> str:
+def csv_of_ablation(table: AblationTable) -> str:
     """One line per row and metric, six significant digits."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("task", "data", "pairs", "row", "parameters", "metric", "ours", "paper", "error"))
     data = SIMULATED_DATA if table.simulated else "real"
+    lines: list[tuple[object, ...]] = [CSV_COLUMNS]
     for row in table.rows:
         for name in METRICS:
             values = (values.get(name) for values in (row.ours, row.paper))
             numbers = ("" if value is None else f"{value:.6g}" for value in values)
-            writer.writerow((table.task, data, table.pairs, row.name, row.changed, name, *numbers, row.error))
-    return text.getvalue()
-
-
-def html(table: AblationTable) -> str:
-    """One page without script or network."""
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    return environment.from_string(PAGE).render(table=table, heads=_heads(), lines=list(_lines(table)))
+            lines.append((table.task, data, table.pairs, row.name, row.changed, name, *numbers, row.error))
+    return csv_text(lines)
 
 
 def write_tables(folder: Path) -> list[Path]:
     """``table.md``, ``table.csv`` and ``table.html`` beside the ``rows.json`` of a folder."""
-    table, written = read_rows(folder / ROWS), []
-    for suffix, write in (("md", markdown), ("csv", comma_separated), ("html", html)):
-        written.append(folder / f"table.{suffix}")
-        write_atomic(written[-1], write(table))
-    return written
-
-
-def _heads() -> list[str]:
-    metrics = [get_metric(name) for name in METRICS]
-    columns = [head for one in metrics for head in (f"{one.symbol} {one.arrow} ours", f"{one.symbol} paper")]
-    return ["row", "parameters", *columns, "below Default: ours", "paper"]
-
-
-def _lines(table: AblationTable) -> Iterator[tuple[str, ...]]:
-    for row in table.rows:
-        cells = (row.cell(name, paper=paper) for name in METRICS for paper in (False, True))
-        yield row.name, row.changed, *cells, table.below_default(row), table.below_default(row, paper=True)
-
-
-PAGE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>SigForge ablations: {{ table.task }}</title>
-<style>
-body { margin: 1.5rem; font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; font-variant-numeric: tabular-nums; }
-table { border-collapse: collapse; }
-caption, tr > :nth-child(-n+2) { text-align: left; }
-th, td { padding: .2rem .6rem; border-bottom: 1px solid #8884; text-align: right; white-space: nowrap; }
-td:nth-child(even):not(:nth-child(2)) { opacity: .65; }
-</style>
-</head>
-<body>
-<h1>Ablations: {{ table.task }}</h1>
-<table>
-<caption>{{ table.caption }}</caption>
-<thead><tr>{% for head in heads %}<th scope="col">{{ head }}</th>{% endfor %}</tr></thead>
-<tbody>
-{% for line in lines %}
-<tr><th scope="row">{{ line[0] }}</th>{% for cell in line[1:] %}<td>{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}
-</tbody>
-</table>
-{% for row in table.rows if row.error %}
-<p>{{ row.name }} failed: {{ row.error }}</p>
-{% endfor %}
-</body>
-</html>
-"""
+    table = read_rows(folder / ROWS)
+    texts = {"md": to_markdown(table.printed()), "csv": csv_of_ablation(table), "html": to_html(table.printed())}
+    for suffix, text in texts.items():
+        write_atomic(folder / f"table.{suffix}", text)
+    return [folder / f"table.{suffix}" for suffix in texts]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,6 +8,7 @@ import json
 import sys
 from pathlib import Path
 
+from sigforge.evaluation.table_formats import markdown_grid
 from sigforge.methods.weights import HISTORY
 from sigforge.training.history import read_history, validation
 
@@ -27,27 +28,27 @@ def measured(project: Path, task: str) -> Measured:
     return {name: before[name] for name in RECONSTRUCTION} | dict(sorted(errors.items()))
 
 
-def table(rows: dict[str, Measured]) -> str:
+def choices_table(rows: dict[str, Measured]) -> str:
     """Markdown, a line per row in the order given; reconstruction in dB, errors in thousandths.
 
     Example:
-        >>> print(table({"Default": {"psnr": 72.44, "ir_pixel": 7.512}}))
-        | | psnr | ir_pixel |
-        |---|---:|---:|
+        >>> print(choices_table({"Default": {"psnr": 72.44, "ir_pixel": 7.512}}))
+        |  | psnr | ir_pixel |
+        | --- | ---: | ---: |
         | Default | 72.4 | 7.51 |
     """
     names = list(next(iter(rows.values())))
-    lines = [f"| | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
+    body = []
     for row, values in rows.items():
         cells = (f"{value:.1f}" if name in RECONSTRUCTION else f"{value:.2f}" for name, value in values.items())
-        lines.append(f"| {row} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        body.append([row, *cells])
+    return markdown_grid(["", *names], body)
 
 
 def main(path: Path) -> None:
     """Print the table of a file."""
     found = json.loads(path.read_text())
-    print(table({row["name"]: measured(Path(row["folder"]), found["task"]) for row in found["rows"]}))
+    print(choices_table({row["name"]: measured(Path(row["folder"]), found["task"]) for row in found["rows"]}))
 
 
 if __name__ == "__main__":

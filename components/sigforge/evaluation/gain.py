@@ -1,15 +1,19 @@
 """What training on synthetic pairs first changes in each system's scores, with paired intervals."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from sigforge.evaluation.result_tables import SIMULATED_DATA
 from sigforge.evaluation.statistics import RESAMPLES, bootstrap_interval
-from sigforge.evaluation.tables import SIMULATED_DATA, UNDEFINED
+from sigforge.evaluation.table_formats import UNDEFINED, Mark, PrintedCell, PrintedGrid, PrintedHead, PrintedTable
 from sigforge.methods.systems.trained import AFTER_SYNTHETIC
 from sigforge.metrics import Metric, get_metric
+
+MARKS: dict[int, Mark] = {1: "best", -1: "worse", 0: ""}
+"""By sign."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,15 @@ class GainTable:
             f"seed 0); better bold, worse in italics, where it does not hold zero{''.join(distances)}"
         )
 
+    def printed(self) -> PrintedTable:
+        """For :mod:`~sigforge.evaluation.table_formats`: better and worse are marked, with the interval."""
+        heads = [PrintedHead("system"), *map(PrintedHead.of_metric, self.metrics)]
+        rows = [
+            [PrintedCell(name), *(PrintedCell(one.text, MARKS[one.sign], one.interval) for one in changes)]
+            for name, changes in self.rows.items()
+        ]
+        return PrintedTable(f"Gain: {self.task}", self.caption, [PrintedGrid(heads, rows)])
+
 
 def build_gain(task: str, values: Sequence[dict], metrics: Sequence[str], *, simulated: bool) -> GainTable:
     """The table of a task; without rows where no system was trained both ways.
@@ -109,20 +122,6 @@ def change(before: np.ndarray, after: np.ndarray, metric: Metric) -> MetricChang
     low, high = (float(bound[0]) for bound in bootstrap_interval((after - before)[:, None]))
     sign = 0 if not (low > 0 or high < 0) else 1 if (low > 0) == metric.higher_is_better else -1
     return MetricChange(float(before.mean()), float(after.mean()), low, high, sign)
-
-
-def markdown(table: GainTable) -> str:
-    """The table as GitHub Markdown."""
-    heads = ["system", *(f"{metric.symbol} {metric.arrow}" for metric in table.metrics)]
-    lines = [heads, ["---", *("---:" for _ in table.metrics)], *_lines(table)]
-    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"**{table.caption}**\n\n{body}\n"
-
-
-def _lines(table: GainTable) -> Iterator[list[str]]:
-    for name, changes in table.rows.items():
-        cells = [{1: "**{}**", -1: "*{}*", 0: "{}"}[entry.sign].format(entry.text) for entry in changes]
-        yield [name, *(f"{cell} ({entry.interval})" for cell, entry in zip(cells, changes, strict=True))]
 
 
 def number(value: float, sign: str = "") -> str:

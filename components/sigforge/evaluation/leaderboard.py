@@ -10,9 +10,15 @@ import numpy as np
 from scipy.stats import rankdata
 
 from sigforge.evaluation.statistics import EXACT_PAIRS, RESAMPLES, ROUNDS, bootstrap_interval, permutation_test
+from sigforge.evaluation.table_formats import UNDEFINED, Mark, PrintedCell, PrintedGrid, PrintedHead, PrintedTable
 from sigforge.metrics import Metric, get_metric
 
-UNDEFINED = "n/a"
+WIDEST = 8
+"""Metrics side by side; more go into further grids."""
+
+TEST_LABEL = "p, best against second"
+MARKS: tuple[Mark, ...] = ("", "best", "second")
+"""By place."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,23 @@ class Leaderboard:
             "best bold, second underlined; rank: mean over the metrics; "
             f"p: paired permutation test, two-sided, {count}, uncorrected"
         )
+
+    def printed(self) -> PrintedTable:
+        """For :mod:`~sigforge.evaluation.table_formats`; ranks stand in the first grid, tests below a rule."""
+        starts = range(0, len(self.columns), WIDEST)
+        grids = [self._grid(self.columns[start : start + WIDEST], ranked=start == 0) for start in starts]
+        return PrintedTable("Leaderboard", self.caption, grids, self.notes)
+
+    def _grid(self, columns: Sequence[BoardColumn], *, ranked: bool) -> PrintedGrid:
+        heads = [PrintedHead("method"), *([PrintedHead("rank")] if ranked else [])]
+        heads += [PrintedHead.of_metric(column.metric, column.symbol) for column in columns]
+        rows = []
+        for m, (method, rank) in enumerate(zip(self.methods, self.ranks, strict=True)):
+            cells = (column.cells[m] for column in columns)
+            shown = (PrintedCell(cell.text, MARKS[cell.place], cell.interval) for cell in cells)
+            rows.append([PrintedCell(method), *([PrintedCell(f"{rank:.1f}")] if ranked else []), *shown])
+        tests = (PrintedCell(column.p_text) for column in columns)
+        return PrintedGrid(heads, rows, [[PrintedCell(TEST_LABEL), *([PrintedCell("")] if ranked else []), *tests]])
 
 
 def build_leaderboard(

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from sigforge.evaluation.gain import GainTable
-from sigforge.evaluation.tables import SIMULATED_DATA, Table, caption
+from sigforge.evaluation.result_tables import SIMULATED_DATA, ResultTable
 from sigforge.methods.registry import FusionMethod
 from sigforge.metrics import Metric
 from sigforge.report.gallery import GalleryScene, Picture
@@ -67,7 +67,7 @@ class TaskPart:
 
     task: str
     simulated: bool
-    tables: Sequence[Table]
+    tables: Sequence[ResultTable]
     gain: GainTable
     colour: str
     model: str
@@ -116,7 +116,7 @@ def render(page: ReportPage) -> str:
         undefined=StrictUndefined,
     )
     environment.filters |= {"symbol": symbol, "words": words, "change": change}
-    shared = {"page": page, "titles": TITLES, "mark": SIMULATED_DATA, "caption": caption, "places": places}
+    shared = {"page": page, "titles": TITLES, "mark": SIMULATED_DATA, "places": places}
     return environment.get_template(TEMPLATE).render(shared)
 
 
@@ -166,7 +166,7 @@ def change(after: float, before: float) -> str:
     return f"{100 * (after - before) / before:+.0f} %".replace("-", "−") if before else ""
 
 
-def places(table: Table) -> list[tuple[str, bool, int, int]]:
+def places(table: ResultTable) -> list[tuple[str, bool, int, int]]:
     """(method, ours, metrics in which it is first, second), most firsts first."""
     counts = [
         (row.method, row.ours, *(sum(cell.rank == rank for cell in row.cells) for rank in (1, 2))) for row in table.rows

@@ -17,7 +17,8 @@ from sigforge.core.parquet import read_table
 from sigforge.dataset.tables import Pair, Photo, read_pairs, read_photos
 from sigforge.dataset.tasks import MODALITIES, OURS, SIMULATED, SPLITS, TASKS, all_modalities, modalities
 from sigforge.evaluation import gain
-from sigforge.evaluation.tables import Table, build_tables, comma_separated, latex, markdown
+from sigforge.evaluation.result_tables import ResultTable, build_tables, csv_of_results
+from sigforge.evaluation.table_formats import to_latex, to_markdown
 from sigforge.methods.load import get_method
 from sigforge.methods.produce import configured
 from sigforge.methods.registry import FusionMethod
@@ -61,11 +62,16 @@ def run(context: StageContext) -> None:
     for part in parts:
         if part.gain.rows:
             path = folder / "tables" / f"{part.task}-transfer.md"
-            write_atomic(path, gain.markdown(part.gain))
+            write_atomic(path, to_markdown(part.gain.printed()))
             context.ledger.file(path, "tables")
-        for suffix, write in (("md", markdown), ("csv", comma_separated), ("tex", latex)):
+        texts = {
+            "md": "\n".join(to_markdown(table.printed()) for table in part.tables),
+            "csv": csv_of_results(part.tables),
+            "tex": "\n".join(to_latex(table.printed()) for table in part.tables),
+        }
+        for suffix, text in texts.items():
             path = folder / "tables" / f"{part.task}.{suffix}"
-            write_atomic(path, write(part.tables, simulated=part.simulated))
+            write_atomic(path, text)
             context.ledger.file(path, "tables")
     write_realism(folder / "realism.parquet", {part.task: part.realism for part in parts})
     context.ledger.file(folder / "realism.parquet", "tables")
@@ -100,7 +106,7 @@ def task_part(context: StageContext, task: str, originals: Originals) -> TaskPar
     values = metric_values(context, task)
     summary = json.loads(need(context.folder("evaluate", task) / "summary.json", f"evaluate@{task}").read_text())
     metrics, simulated = context.params.evaluate.metrics, any(is_simulated(pair) for pair in pairs)
-    tables = build_tables(task, values, metrics, ours=OURS)
+    tables = build_tables(task, values, metrics, ours=OURS, simulated=simulated)
     plgn = load_plgn(need(context.folder("plgn", task) / MODEL, f"plgn@{task}"))
     shards = ShardPairs(context.folder("synth", task))
     histories = {
@@ -170,7 +176,7 @@ def is_simulated(pair: Pair) -> bool:
 
 
 def gallery(
-    context: StageContext, task: str, pairs: Sequence[Pair], table: Table, values: Sequence[dict]
+    context: StageContext, task: str, pairs: Sequence[Pair], table: ResultTable, values: Sequence[dict]
 ) -> Iterator[GalleryScene]:
     """The first test pairs, subtasks in turn, as every method of the table fused them.
 

@@ -84,7 +84,7 @@ def with_interval(share: float, cases: int) -> IntervalEstimate:
 
     Example:
         >>> with_interval(1.0, 15)
-        Estimate(value=1.0, low=0.7961..., high=1.0)
+        IntervalEstimate(value=1.0, low=0.7961..., high=1.0)
     """
     z2 = NORMAL_95**2 / cases
     middle = (share + z2 / 2) / (1 + z2)

@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from sigforge.evaluation import tables
-from sigforge.evaluation.tables import build_tables, comma_separated, latex, markdown
+from sigforge.evaluation import result_tables
+from sigforge.evaluation.result_tables import build_tables, csv_of_results
+from sigforge.evaluation.table_formats import to_html, to_latex, to_markdown
 from sigforge.metrics import get_metric
 
 METRICS = ("q_g", "sd")
@@ -26,8 +27,8 @@ def values(means: dict[str, tuple[float, float]], subtasks=("", "")) -> list[dic
 MEANS = {"mean": (0.3, 20.0), "sigfusion": (0.5, 40.0), "gff": (0.7, 30.0)}
 
 
-def table(means=MEANS):
-    return build_tables("vif", values(means), METRICS, ours="sigfusion")[0]
+def table(means=MEANS, *, simulated=False):
+    return build_tables("vif", values(means), METRICS, ours="sigfusion", simulated=simulated)[0]
 
 
 def marks(text: str, bold: str, underlined: str) -> dict[tuple[str, int], int]:
@@ -51,12 +52,12 @@ def test_our_method_is_last_and_ranks_follow_the_direction():
 
 def test_lower_is_better_turns_the_ranks_around(monkeypatch):
     monkeypatch.setattr(
-        tables, "get_metric", lambda name: dataclasses.replace(get_metric(name), higher_is_better=False)
+        result_tables, "get_metric", lambda name: dataclasses.replace(get_metric(name), higher_is_better=False)
     )
     result = table()
     assert [[cell.rank for cell in row.cells] for row in result.rows] == [[0, 2], [1, 1], [2, 0]]
-    assert "Q_G ↓" in markdown([result], simulated=False)
-    assert r"$Q_G$~$\downarrow$" in latex([result], simulated=False)
+    assert "Q_G ↓" in to_markdown(result.printed())
+    assert r"$Q_{\mathrm{G}}$~$\downarrow$" in to_latex(result.printed())
 
 
 def test_means_that_print_alike_share_a_place():
@@ -70,14 +71,14 @@ def test_an_undefined_value_is_shown_and_never_ranked():
 
 
 def test_formats_agree_in_values_and_marks():
-    result = table()
-    rows = list(csv.DictReader(io.StringIO(comma_separated([result], simulated=True))))
+    result = table(simulated=True)
+    rows = list(csv.DictReader(io.StringIO(csv_of_results([result]))))
     ranks = {
         ("SigFusion" if row["method"] == "sigfusion" else row["method"], METRICS.index(row["metric"])): int(row["rank"])
         for row in rows
         if row["rank"]
     }
-    printed_markdown, printed_latex = markdown([result], simulated=True), latex([result], simulated=True)
+    printed_markdown, printed_latex = to_markdown(result.printed()), to_latex(result.printed())
     assert ranks == {("gff", 0): 1, ("SigFusion", 0): 2, ("SigFusion", 1): 1, ("gff", 1): 2}
     assert marks(printed_markdown.split("---:")[-1], r"\*\*", "<ins>") == ranks
     assert marks(printed_latex.split("midrule")[-1], "textbf", "underline") == ranks
@@ -89,20 +90,21 @@ def test_formats_agree_in_values_and_marks():
 
 
 def test_every_format_says_simulated_only_when_it_is():
-    for write in (markdown, latex, comma_separated):
-        assert "simulated demo data" in write([table()], simulated=True)
-        assert "simulated" not in write([table()], simulated=False)
+    real, simulated = (table(simulated=simulated) for simulated in (False, True))
+    for write in (to_markdown, to_latex, to_html):
+        assert "simulated demo data" in write(simulated.printed()) and "simulated" not in write(real.printed())
+    assert "simulated demo data" in csv_of_results([simulated]) and "simulated" not in csv_of_results([real])
 
 
 def test_arrows_and_symbols_come_from_the_registry():
-    heads = markdown([table()], simulated=False).splitlines()[2]
+    heads = to_markdown(table().printed()).splitlines()[2]
     assert heads == "| method | Q_G ↑ | SD ↑ |"
-    assert r"$Q_G$~$\uparrow$ & SD~$\uparrow$" in latex([table()], simulated=False)
+    assert r"$Q_{\mathrm{G}}$~$\uparrow$ & SD~$\uparrow$" in to_latex(table().printed())
 
 
 def test_latex_escapes_underscores_of_method_names():
     result = table({"my_method": (0.1, 1.0), "sigfusion": (0.2, 2.0)})
-    assert r"my\_method" in latex([result], simulated=False)
+    assert r"my\_method" in to_latex(result.printed())
 
 
 def test_several_subtasks_give_one_table_each_after_the_whole():
@@ -110,4 +112,4 @@ def test_several_subtasks_give_one_table_each_after_the_whole():
     assert [(part.subtask, part.pairs) for part in split] == [("", 2), ("mri-ct", 1), ("mri-pet", 1)]
     gff = [part.rows[0].cells[0].mean for part in split]
     assert gff == pytest.approx([0.7, 0.45, 0.95])
-    assert "mif, mri-pet: means over 1 test pair\n" in markdown(split, simulated=False).replace("**", "")
+    assert "mif, mri-pet: means over 1 test pair\n" in to_markdown(split[2].printed()).replace("**", "")

@@ -1,0 +1,145 @@
+"""Result tables: means and standard deviations of every method on the test pairs of a task, and of its subtasks."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sigforge.core.escape import csv_text
+from sigforge.evaluation.table_formats import UNDEFINED, Mark, PrintedCell, PrintedGrid, PrintedHead, PrintedTable
+from sigforge.metrics import Metric, get_metric
+
+SIMULATED_DATA = "simulated demo data"
+OUR_LABEL = "SigFusion"
+MARKS: tuple[Mark, ...] = ("", "best", "second")
+"""By rank."""
+
+CSV_COLUMNS = ("task", "subtask", "data", "pairs", "method", "metric", "mean", "deviation", "rank")
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """One method under one metric.
+
+    Attributes:
+        mean, deviation: mean and standard deviation over the pairs; NaN where the metric is undefined on one of them.
+        text, spread: both as they are printed.
+        rank: 1 best, 2 second, else 0; of printed values, so equal prints share a rank.
+    """
+
+    mean: float
+    deviation: float
+    text: str
+    spread: str
+    rank: int
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One method; ``ours`` marks the network under test."""
+
+    method: str
+    ours: bool
+    cells: tuple[TableCell, ...]
+
+    @property
+    def label(self) -> str:
+        """What readers see: our network's name as the paper spells it."""
+        return OUR_LABEL if self.ours else self.method
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """All methods of a task.
+
+    Attributes:
+        subtask: empty for the table over all pairs.
+        pairs: how many test pairs the means are over.
+        simulated: that their images were never measured by a sensor.
+    """
+
+    task: str
+    subtask: str
+    pairs: int
+    simulated: bool
+    metrics: tuple[Metric, ...]
+    rows: tuple[TableRow, ...]
+
+    @property
+    def caption(self) -> str:
+        """What the numbers are means of.
+
+        Example:
+            >>> ResultTable("mif", "mri-ct", 4, True, (), ()).caption
+            'mif, mri-ct: means over 4 test pairs (simulated demo data)'
+        """
+        name = f"{self.task}, {self.subtask}" if self.subtask else self.task
+        pairs = f"{self.pairs} test pair{'s' if self.pairs != 1 else ''}"
+        return f"{name}: means over {pairs}" + (f" ({SIMULATED_DATA})" if self.simulated else "")
+
+    def printed(self) -> PrintedTable:
+        """For :mod:`~sigforge.evaluation.table_formats`: best and second are marked."""
+        heads = [PrintedHead("method"), *map(PrintedHead.of_metric, self.metrics)]
+        rows = [
+            [PrintedCell(row.label), *(PrintedCell(cell.text, MARKS[cell.rank]) for cell in row.cells)]
+            for row in self.rows
+        ]
+        return PrintedTable(f"Results: {self.task}", self.caption, [PrintedGrid(heads, rows)])
+
+
+def build_tables(
+    task: str, values: Sequence[dict], metrics: Sequence[str], *, ours: str, simulated: bool = False
+) -> list[ResultTable]:
+    """The table over all pairs and, where there are several subtasks, one for each.
+
+    Args:
+        values: rows ``pair_id, subtask, method, metric, value`` of ``metrics.parquet``.
+        metrics: names, in the order of the columns.
+        ours: the method listed last and marked.
+    """
+    subtasks = sorted({row["subtask"] for row in values})
+    parts = {"": values}
+    if len(subtasks) > 1:
+        parts |= {name: [row for row in values if row["subtask"] == name] for name in subtasks}
+    return [_table(task, name, rows, metrics, ours, simulated) for name, rows in parts.items()]
+
+
+def csv_of_results(tables: Iterable[ResultTable]) -> str:
+    """One line per subtask (empty: all pairs), method and metric, with six significant digits."""
+    return csv_text([CSV_COLUMNS, *(line for table in tables for line in _csv_lines(table))])
+
+
+def _csv_lines(table: ResultTable) -> Iterator[tuple[object, ...]]:
+    data = SIMULATED_DATA if table.simulated else "real"
+    for row in table.rows:
+        for metric, cell in zip(table.metrics, row.cells, strict=True):
+            numbers = (f"{cell.mean:.6g}", f"{cell.deviation:.6g}", cell.rank or "")
+            yield table.task, table.subtask, data, table.pairs, row.method, metric.name, *numbers
+
+
+def _table(
+    task: str, subtask: str, values: Sequence[dict], metrics: Sequence[str], ours: str, simulated: bool
+) -> ResultTable:
+    methods = sorted({row["method"] for row in values}, key=lambda name: (name == ours, name))
+    grouped: dict[tuple[str, str], list[float]] = {}
+    for row in values:
+        grouped.setdefault((row["method"], row["metric"]), []).append(row["value"])
+    columns = [_column([grouped[method, name] for method in methods], get_metric(name)) for name in metrics]
+    cells = zip(*columns, strict=True)
+    rows = (TableRow(method, method == ours, row) for method, row in zip(methods, cells, strict=True))
+    pairs = len({row["pair_id"] for row in values})
+    return ResultTable(task, subtask, pairs, simulated, tuple(get_metric(name) for name in metrics), tuple(rows))
+
+
+def _column(values: Sequence[Sequence[float]], metric: Metric) -> list[TableCell]:
+    means, deviations = ([float(of(entries)) for entries in values] for of in (np.mean, np.std))
+    finite = [mean for mean in means if math.isfinite(mean)]
+    digits = 3 if max(map(abs, finite), default=0) < 10 else 2
+    best = sorted({round(mean, digits) for mean in finite}, key=metric.compared, reverse=metric.higher_is_better)[:2]
+    cells = []
+    for mean, deviation in zip(means, deviations, strict=True):
+        texts = [f"{value:.{digits}f}" if math.isfinite(value) else UNDEFINED for value in (mean, deviation)]
+        place = round(mean, digits) if math.isfinite(mean) else None
+        cells.append(TableCell(mean, deviation, *texts, rank=best.index(place) + 1 if place in best else 0))
+    return cells
