@@ -22,7 +22,7 @@ class MetricContext:
         reference: ground-truth fused images, (B, H, W) on the same scale, or None.
 
     Example:
-        >>> context = Context(torch.zeros(3, 2, 8, 9, dtype=torch.float64))
+        >>> context = MetricContext(torch.zeros(3, 2, 8, 9, dtype=torch.float64))
         >>> context.fused.shape, context.joint_histograms.shape
         (torch.Size([2, 8, 9]), torch.Size([2, 2, 256, 256]))
     """

@@ -38,7 +38,7 @@ class PhotoCrop:
         """What a sample records: ``box`` (left, top, right, bottom), ``scale`` and ``flip``.
 
         Example:
-            >>> Crop(0, 80, 320).facts(256)
+            >>> PhotoCrop(0, 80, 320).facts(256)
             {'box': [80, 0, 400, 320], 'scale': 0.8, 'flip': False}
         """
         box = [self.left, self.top, self.left + self.side, self.top + self.side]
@@ -64,7 +64,7 @@ def crop_of(height: int, width: int, size: int, number: int = 0, names: tuple[ob
 
     Example:
         >>> crop_of(321, 481, 256)
-        Crop(top=0, left=80, side=321, flip=False)
+        PhotoCrop(top=0, left=80, side=321, flip=False)
     """
     shorter = min(height, width)
     if shorter < size:

@@ -35,7 +35,7 @@ def creative_commons(code: str, version: str = FLICKR_VERSION) -> LicenceTerms:
 
     Example:
         >>> creative_commons("by-nc")
-        Terms(licence='CC BY-NC 2.0', licence_url='https://creativecommons.org/licenses/by-nc/2.0/', \
+        LicenceTerms(licence='CC BY-NC 2.0', licence_url='https://creativecommons.org/licenses/by-nc/2.0/', \
 allows_derivatives=True, allows_commercial=False)
     """
     if not code:

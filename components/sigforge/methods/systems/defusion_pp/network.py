@@ -118,7 +118,7 @@ class VitEncoder(nn.Module):
     """A vision transformer without a class token: H, and of another size and frozen, the paper's H_fix.
 
     Example:
-        >>> Encoder(1, 48, 3, 1)(torch.rand(2, 1, 32, 48)).shape
+        >>> VitEncoder(1, 48, 3, 1)(torch.rand(2, 1, 32, 48)).shape
         torch.Size([2, 6, 48])
     """
 
