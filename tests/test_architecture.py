@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sigforge.core.provenance import closure, files_of
+from sigforge.core.provenance import closure, files_of, module_of
+from sigforge.methods.systems.registry import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "components/sigforge"
 STAGES = [path.stem for path in (LIBRARY / "stages").glob("*.py") if not path.stem.startswith("_")]
 FOUND_BY_NAME = {"fuse": "methods", "systems": "methods/systems", "transfer": "methods/systems", "evaluate": "methods"}
-"""What a stage loads from a registry, which no import shows."""
+"""Room of what a stage finds in a registry, which no import shows."""
+TRAININGS = tuple(module_of(system.trainings) for system in SYSTEMS.entries())
+FOUND_MODULES = {"systems": TRAININGS, "transfer": TRAININGS}
 DOORS = ("sigforge.stages", "sigforge.cli", "sigforge.tracking", "sigforge.config", "sigforge.report")
 NUMERICS = ("sigforge.core", "sigforge.signal", "sigforge.metrics", "sigforge.losses", "sigforge.shards")
 
@@ -98,7 +101,11 @@ def test_dvc_deps_are_the_code_that_decides_the_result(stage):
     watched = yaml.safe_load((ROOT / "params.yaml").read_text())["ingest"]["vif"]["watch"]
     deps = {dep.replace("${item.watch}", watched) for dep in stage_entries()[stage]["deps"]}
     code = {dep for dep in deps if dep.startswith("components/")}
-    needed = [path for path in files_of(closure(f"sigforge.stages.{stage}")) if says_something(path)]
+    needed = [
+        path
+        for path in files_of(closure(f"sigforge.stages.{stage}", *FOUND_MODULES.get(stage, ())))
+        if says_something(path)
+    ]
     files = {path.relative_to(ROOT).as_posix() for path in needed}
     if stage in FOUND_BY_NAME:
         files.add(f"components/sigforge/{FOUND_BY_NAME[stage]}/by_name.py")

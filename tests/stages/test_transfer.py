@@ -10,7 +10,7 @@ from sigforge.core.colour import luma
 from sigforge.core.errors import UserError
 from sigforge.core.images import read_image
 from sigforge.dataset.tables import read_photos
-from sigforge.methods.systems.registry import Material
+from sigforge.methods.systems.training import Material
 from sigforge.methods.weights import read_kind, read_weights
 from sigforge.shards.pairs import ShardPairs
 from tests.stages.test_systems import ALL, PARTS, SHORT, Killed, kill_at

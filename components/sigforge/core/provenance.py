@@ -24,6 +24,7 @@ PLUMBING = frozenset(
         "core.parquet",
         "core.progress",
         "core.provenance",
+        "core.registry",
         "core.storage",
         "stages._base",
         "tracking",

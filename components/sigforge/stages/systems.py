@@ -20,7 +20,8 @@ from sigforge.core.seeds import seed_of
 from sigforge.dataset.corpus import CORPUS, corpora, read_corpus
 from sigforge.dataset.tables import Pair, read_pairs
 from sigforge.methods.systems.options import Options
-from sigforge.methods.systems.registry import SYSTEMS, Material, Samples, Training, parse_options
+from sigforge.methods.systems.registry import SYSTEMS, parse_options
+from sigforge.methods.systems.training import Material, Samples, Training
 from sigforge.methods.weights import MODEL
 from sigforge.stages._base import StageContext, key_of, main, open_folder
 from sigforge.stages._trained import train_in, training_pairs
@@ -33,7 +34,7 @@ def run(context: StageContext) -> None:
     open_root(context, configured)
     if not configured:
         return
-    data = material(context, with_corpora=any(SYSTEMS[name].corpora for name in configured))
+    data = material(context, with_corpora=any(SYSTEMS.get(name).corpora for name in configured))
 
     def train(name: str) -> None:
         folder = open_folder(context.folder() / name, system_key(context, name))
@@ -82,7 +83,7 @@ def train_runs(context: StageContext, name: str, data: Material, folder: Path, t
         title: what the progress lines and the ledger call it; its name by default.
     """
     seed, task = context.params.seed, context.task
-    trainings = SYSTEMS[name].trainings(options_of(context, name), data)
+    trainings = SYSTEMS.get(name).trainings(options_of(context, name), data)
     for training in reseeded(trainings, seed, "systems", task, name):
         label = f"{title or name} {training.part}".rstrip()
         (folder / training.part).mkdir(parents=True, exist_ok=True)
@@ -113,13 +114,13 @@ def system_key(
         files: further files that decide it.
         code: further modules that decide it, dotted names.
     """
-    fused = fused_hashes(context.folder("fuse")) if SYSTEMS[name].corpora else None
+    fused = fused_hashes(context.folder("fuse")) if SYSTEMS.get(name).corpora else None
     return key_of(
         context.params.seed,
         options_of(context, name),
         fused,
         files=[manifest_of(context), *files],
-        code=[module_of(SYSTEMS[name].trainings), *code],
+        code=[module_of(SYSTEMS.get(name).trainings), *code],
     )
 
 

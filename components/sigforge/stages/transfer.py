@@ -12,8 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from sigforge.core.colour import luma
-from sigforge.methods.systems.registry import SYSTEMS, Material, Samples
+from sigforge.methods.systems.registry import SYSTEMS
 from sigforge.methods.systems.trained import SYNTHETIC
+from sigforge.methods.systems.training import Material, Samples
 from sigforge.shards.layout import shards_in
 from sigforge.shards.pairs import ShardPairs
 from sigforge.stages._base import StageContext, main, open_folder
@@ -27,7 +28,7 @@ def run(context: StageContext) -> None:
     open_root(context, names)
     if not names:
         return
-    corpora = any(SYSTEMS[name].corpora for name in names)
+    corpora = any(SYSTEMS.get(name).corpora for name in names)
     synthetic, real = synthetic_material(context), material(context, with_corpora=corpora)
 
     def train(name: str) -> None:
@@ -43,7 +44,7 @@ def run(context: StageContext) -> None:
 def transfer_key(context: StageContext, name: str) -> dict[str, object]:
     """What decides a system that learns from synthetic pairs, then from real ones."""
     tables = [shard.table for shard in shards_in(context.folder("synth"))]
-    photographs = [photo_manifest(context)] if SYSTEMS[name].corpora else []
+    photographs = [photo_manifest(context)] if SYSTEMS.get(name).corpora else []
     return system_key(
         context, name, files=[*tables, *photographs], code=["sigforge.shards.pairs", "sigforge.stages._photographs"]
     )

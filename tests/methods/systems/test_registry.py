@@ -1,17 +1,16 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from sigforge.core.device import Device
 from sigforge.core.errors import UserError
-from sigforge.methods.systems.registry import SYSTEMS, Material, Samples, parse_options
+from sigforge.core.provenance import closure, module_of
+from sigforge.methods.systems.registry import SYSTEMS, parse_options
 from sigforge.methods.systems.trained import list_systems
+from sigforge.methods.systems.training import Material, Samples
 from sigforge.training.config import TrainConfig
 from sigforge.training.loop import fit
 
-COMPONENTS = Path(__file__).parents[3] / "components"
 CPU = Device(torch.device("cpu"))
 RUN = {"steps": 8, "batch": 2, "crop": 32, "lr": 3e-3, "log_every": 1}
 SMALL = {
@@ -23,17 +22,6 @@ SMALL = {
     "sspfusion": {"network": {"widths": [8, 8, 16], "blocks": 1}, "structure": RUN | {"steps": 16}, "fusion": RUN},
 }
 MULTI_MODAL = {"defusion": 1, "defusion_pp": 2, "emma": 2, "refusion_trained": 1, "sspfusion": 2}
-# What a recipe imports but its result does not depend on: how networks are found, published weights, where they lie.
-ELSEWHERE = (
-    "errors",
-    "device",
-    "files",
-    "progress",
-    "models",
-    "models/zoo",
-    "models/zoo/network",
-    "models/zoo/registry",
-)
 
 
 def material(task="vif"):
@@ -44,14 +32,27 @@ def material(task="vif"):
 
 def trainings(name, task="vif", **options):
     torch.manual_seed(0)
-    return SYSTEMS[name].trainings(parse_options(name, SMALL[name] | options), material(task))
+    return SYSTEMS.get(name).trainings(parse_options(name, SMALL[name] | options), material(task))
+
+
+@pytest.mark.parametrize("name", SYSTEMS.names())
+def test_what_decides_a_system_is_its_own_folder_and_what_that_imports(name):
+    home = module_of(SYSTEMS.get(name).trainings)
+    assert home.startswith("sigforge.methods.systems.") and home.endswith(".training")
+    own = home.split(".")[3]
+    folders = {
+        parts[3]
+        for parts in (module.split(".") for module in closure(home))
+        if parts[2:3] == ["systems"] and len(parts) > 4
+    }
+    assert folders == ({own, "defusion"} if own == "defusion_pp" else {own})
 
 
 def test_every_system_that_can_fuse_can_be_trained():
-    assert set(SYSTEMS) == set(list_systems())
+    assert SYSTEMS.names() == list_systems()
 
 
-@pytest.mark.parametrize("name", sorted(SYSTEMS))
+@pytest.mark.parametrize("name", SYSTEMS.names())
 def test_every_run_lowers_its_loss_on_a_fixed_batch(name, tmp_path):
     parts = []
     for training in trainings(name):
@@ -123,4 +124,4 @@ def test_mistakes_are_one_line(name, given, words):
 def test_refusion_needs_two_pairs():
     one = Material("vif", 7, Samples(lambda i: np.zeros((2, 40, 40), np.float32), 1))
     with pytest.raises(UserError, match="splits its training pairs in two and there is 1"):
-        next(SYSTEMS["refusion_trained"].trainings(parse_options("refusion_trained", {}), one))
+        next(SYSTEMS.get("refusion_trained").trainings(parse_options("refusion_trained", {}), one))

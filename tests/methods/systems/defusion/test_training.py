@@ -3,16 +3,9 @@ import torch
 
 from sigforge.core.device import Device
 from sigforge.core.seeds import rng_of
+from sigforge.methods.systems.defusion.losses import anneal, defusion_losses, masked_l1, regions
 from sigforge.methods.systems.defusion.network import DeFusion
-from sigforge.methods.systems.defusion.training import (
-    MaskedViews,
-    anneal,
-    cover,
-    defusion_losses,
-    jitter,
-    masked_l1,
-    regions,
-)
+from sigforge.methods.systems.defusion.views import MaskedViews, cover, jitter
 from sigforge.training.config import TrainConfig
 from sigforge.training.crops import CropBatches, batches_from
 from sigforge.training.loop import fit

@@ -4,15 +4,10 @@ import torch
 from sigforge.core.device import Device
 from sigforge.core.errors import UserError
 from sigforge.core.seeds import rng_of
-from sigforge.methods.systems.defusion.training import Masked, cover
+from sigforge.methods.systems.defusion.views import Masked, cover
+from sigforge.methods.systems.defusion_pp.losses import DeFusionPPTraining, defusion_pp_losses, frozen_encoder, sample
 from sigforge.methods.systems.defusion_pp.network import DeFusionPP, VitEncoder
-from sigforge.methods.systems.defusion_pp.training import (
-    DeFusionPPTraining,
-    ViewsAndPairs,
-    defusion_pp_losses,
-    frozen_encoder,
-    sample,
-)
+from sigforge.methods.systems.defusion_pp.training import ViewsAndPairs
 from sigforge.training.config import TrainConfig
 from sigforge.training.loop import fit
 

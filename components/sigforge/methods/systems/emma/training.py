@@ -4,7 +4,7 @@ Zhao et al., CVPR 2024, section 3.3. Two runs of :func:`sigforge.training.loop.f
 with :func:`sensing_losses`, the second over :class:`UFuser` with :func:`emma_losses` and :class:`EquivariantBatches`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,7 +22,10 @@ from sigforge.methods.systems.emma.losses import (
     emma_terms,
     emma_total,
 )
-from sigforge.methods.systems.emma.network import Sensing, UFuser
+from sigforge.methods.systems.emma.network import KIND, SENSING_KIND, Sensing, UFuser
+from sigforge.methods.systems.emma.options import EmmaOptions
+from sigforge.methods.systems.registry import system
+from sigforge.methods.systems.training import Material, Training
 from sigforge.training.crops import CropBatches
 
 Losses = dict[str, Tensor]
@@ -93,3 +96,17 @@ def emma_losses(
         return {"loss": emma_total(terms, alpha_1=alpha_1, alpha_2=alpha_2), **terms}
 
     return losses
+
+
+@system("emma", options=EmmaOptions, corpora=True)
+def train_emma(options: EmmaOptions, data: Material) -> Iterator[Training]:
+    """The sensing networks, which look at the fused corpora; then, with these frozen, U-Fuser."""
+    facts = (SENSING_KIND, options.senses.model_dump(mode="json"))
+    sensing = data.begin(Sensing(options.senses), *facts, "sensing")
+    corpora = CropBatches(data.fused.load, data.fused.count, **data.options(options.sensing, "sensing"))
+    yield Training("sensing", sensing, corpora, sensing_losses(sensing), options.sensing, *facts)
+    facts = (KIND, options.network.model_dump(mode="json"))
+    fuser = data.begin(UFuser(options.network), *facts)
+    losses = emma_losses(fuser, sensing, alpha_1=options.alpha_1, alpha_2=options.alpha_2)
+    pairs = EquivariantBatches(data.crops(options.fusion, "fusion"))
+    yield Training("", fuser, pairs, losses, options.fusion, *facts)

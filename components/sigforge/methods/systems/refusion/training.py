@@ -7,7 +7,7 @@ The paper leaves open how the meta sets are drawn (ours: random halves, anew eac
 ``inner_lr``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,10 @@ from torch.utils.data import Dataset
 from sigforge.core.errors import UserError
 from sigforge.core.seeds import rng_of
 from sigforge.methods.systems.refusion.losses import fusion_loss, reconstruction_loss
-from sigforge.methods.systems.refusion.network import ReFusionSystem
+from sigforge.methods.systems.refusion.network import KIND, ReFusionSystem
+from sigforge.methods.systems.refusion.options import ReFusionOptions
+from sigforge.methods.systems.registry import system
+from sigforge.methods.systems.training import Material, Training
 from sigforge.training.crops import CropBatches, Sample
 
 
@@ -162,3 +165,13 @@ def _detached(module: nn.Module) -> dict[str, Tensor]:
 
 def _descended(parameters: dict[str, Tensor], gradients: dict[str, Tensor], lr: float) -> dict[str, Tensor]:
     return {name: value - lr * gradients[name] for name, value in parameters.items()}
+
+
+@system("refusion_trained", options=ReFusionOptions)
+def train_refusion(options: ReFusionOptions, data: Material) -> Iterator[Training]:
+    """One run, in which steps of the loss proposal and of fusion and reconstruction take turns."""
+    system, config = data.begin(ReFusionSystem(), KIND, {}), options.training
+    turns = {"meta_steps": options.meta_steps, "fusion_steps": options.fusion_steps}
+    episodes = Episodes(data.pairs.load, data.pairs.count, **data.options(config, "episodes"), **turns)
+    losses = refusion_losses(system, inner_lr=options.inner_lr)
+    yield Training("", system, episodes, losses, config, KIND, {})

@@ -5,11 +5,12 @@ first the extractor's decoder learns the structure of its encoder's features (Eq
 second these features, of the extractor as it then is, are the ground truth, and everything else is trained by Eq. (9).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
+from sigforge.methods.systems.registry import system
 from sigforge.methods.systems.sspfusion.losses import (
     ALPHA,
     BETA,
@@ -18,7 +19,9 @@ from sigforge.methods.systems.sspfusion.losses import (
     structure_loss,
     structure_target,
 )
-from sigforge.methods.systems.sspfusion.network import Extractor, SSPFusion, Structures
+from sigforge.methods.systems.sspfusion.network import EXTRACTOR_KIND, KIND, Extractor, SSPFusion, Structures
+from sigforge.methods.systems.sspfusion.options import SspOptions
+from sigforge.methods.systems.training import Material, Training
 
 Losses = dict[str, Tensor]
 Pairs = tuple[Tensor, Tensor]
@@ -91,3 +94,15 @@ def structure_terms(found: Structures, features: tuple[Tensor, ...], images: Ten
         "structure": structure_loss([level.float() for level in found.maps], targets),
         "rebuilding": charbonnier(found.whole.float(), structure_target(images)),
     }
+
+
+@system("sspfusion", options=SspOptions)
+def train_sspfusion(options: SspOptions, data: Material) -> Iterator[Training]:
+    """The extractor of structure; then the fusion network around a copy of it."""
+    facts, weights = options.network.model_dump(mode="json"), {"alpha": options.alpha, "beta": options.beta}
+    extractor = data.begin(Extractor(options.network), EXTRACTOR_KIND, facts, "structure")
+    crops, losses = data.crops(options.structure, "structure"), extractor_losses(extractor, **weights)
+    yield Training("structure", extractor, crops, losses, options.structure, EXTRACTOR_KIND, facts)
+    net = data.begin(SSPFusion(options.network), KIND, facts).start_from(extractor)
+    crops, losses = data.crops(options.fusion, "fusion"), sspfusion_losses(net, extractor, **weights)
+    yield Training("", net, crops, losses, options.fusion, KIND, facts)
