@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 
 repro: .venv/ready
 	@python -m sigforge.config check
-	@dvc repro
+	@dvc repro report
 	@echo "report:  $(CURDIR)/data/report/index.html"
 	@echo "shards:  $(CURDIR)/data/synth/{vif,mif,mfif,mef}/*.tar"
 	@echo "ledger:  $(CURDIR)/mlflow.db   (pages: make ui)"

@@ -22,7 +22,7 @@ TARGETS = {
     "ingest@photos",
     "pretrain",
     "report",
-    *(f"{stage}@{task}" for stage in ("ingest", *PER_TASK) for task in TASKS),
+    *(f"{stage}@{task}" for stage in ("ingest", *PER_TASK, "publish") for task in TASKS),
 }
 CHAIN = {"ingest@photos", "ingest@vif", "pretrain", *(f"{stage}@vif" for stage in PER_TASK)}
 BELOW_SYNTH = {f"{stage}@vif" for stage in ("synth", "pretext", "finetune", "transfer", "evaluate")}
@@ -116,17 +116,21 @@ def test_stages_are_listed_with_what_they_do(clone):
 
 def test_the_graph_reads_like_the_pipeline(graph):
     for task in TASKS:
-        assert graph[f"ingest@{task}"] == {f"{stage}@{task}" for stage in PER_TASK if stage != "pretext"} | {"report"}
+        assert graph[f"ingest@{task}"] == {f"{stage}@{task}" for stage in PER_TASK if stage != "pretext"} | {
+            "report",
+            f"publish@{task}",
+        }
         for stage, after in itertools.pairwise(IN_TURN):
             assert f"{after}@{task}" in graph[f"{stage}@{task}"]
         assert graph[f"systems@{task}"] == graph[f"transfer@{task}"] == {f"evaluate@{task}", "report"}
         assert f"transfer@{task}" in graph[f"synth@{task}"] & graph["ingest@photos"]
         assert f"synth@{task}" in graph["ingest@photos"]
         assert {f"plgn@{task}", f"pretext@{task}"} <= graph["pretrain"]
+        assert graph[f"publish@{task}"] == set() and f"publish@{task}" in graph[f"synth@{task}"]
     assert graph["report"] == set()
     assert everything_below(graph, ["ingest@photos"]) >= {"pretrain", "report"}
-    assert everything_below(graph, ["fuse@vif"]) == {f"{stage}@vif" for stage in PER_TASK} | {"report"}
-    assert everything_below(graph, ["synth@vif"]) == BELOW_SYNTH | {"report"}
+    assert everything_below(graph, ["fuse@vif"]) == {f"{stage}@vif" for stage in PER_TASK} | {"report", "publish@vif"}
+    assert everything_below(graph, ["synth@vif"]) == BELOW_SYNTH | {"report", "publish@vif"}
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ from prefect.states import Crashed
 from flows.ablate import ablate
 from flows.evaluate import evaluate
 from flows.fuse import fuse
+from flows.publish import publish
 from flows.reproduce import reproduce
 from flows.server import services
 from flows.synth import synth
@@ -32,7 +33,7 @@ from flows.train import train
 from sigforge.core.errors import UserError
 from sigforge.dataset.tasks import TASKS
 
-PER_TASK = (synth, fuse, train, evaluate)
+PER_TASK = (synth, fuse, train, evaluate, publish)
 
 
 def deployments() -> list[RunnerDeployment]:

@@ -77,7 +77,11 @@ def test_a_busy_target_is_tried_again(server, project):
 def test_deployments_cover_every_task_and_flow():
     names = {f"{one.flow_name}/{one.name}": one for one in serve.deployments()}
     tasks = ("vif", "mif", "mfif", "mef")
-    expected = {f"{flow}/{flow}-{task}" for flow in ("synth", "fuse", "train", "evaluate", "ablate") for task in tasks}
+    expected = {
+        f"{flow}/{flow}-{task}"
+        for flow in ("synth", "fuse", "train", "evaluate", "publish", "ablate")
+        for task in tasks
+    }
     assert set(names) == expected | {"reproduce/reproduce"}
     assert names["train/train-mef"].parameters == {"task": "mef"}
     assert all(one.concurrency_limit == 1 for one in names.values())

@@ -162,20 +162,12 @@ def realism(
     before: Annotated[Path | None, typer.Option(help="Folder of the photographs they were made of.")] = None,
     member: Annotated[Literal["a", "b"], typer.Option(help="Which image of the pairs in shards.")] = "a",
     images: Annotated[int, typer.Option(min=6, help="At most so many of each, evenly spread.")] = 200,
-    side: Annotated[
-        int | None, typer.Option(min=32, help="Pixels of the crops: 128, or 256 of pairs; smaller images are left out.")
-    ] = None,
+    side: Annotated[int, typer.Option(min=32, help="Pixels of the crops; smaller images are left out.")] = 128,
     seed: Annotated[int, typer.Option(min=0, help="Of halves and folds.")] = 0,
-    partners: Annotated[
-        Path | None, typer.Option(help="Folder of the real images' partners (b): then pairs are compared, as pairs.")
-    ] = None,
 ) -> int:
-    """Measure how far synthetic images, or pairs, are from real ones: subbands, histograms, a classifier."""
-    from sigforge.cli.realism import show_pair_realism, show_realism
+    """Measure how far synthetic images are from real ones: subbands, spectra, histograms, a classifier."""
+    from sigforge.cli.realism import show_realism
 
-    if partners:
-        return show_pair_realism((real, partners), synthetic, before, images=images, side=side or 256, seed=seed)
-    side = side or 128
     return show_realism(real, synthetic, before, member=member, images=images, side=side, seed=seed)
 
 
@@ -201,19 +193,45 @@ def weights_list() -> int:
     return show_weights()
 
 
-@app.command(epilog="Example: sigforge verify data/synth/vif")
-def verify(folder: Annotated[str, typer.Argument(help="Folder of shards, or s3://bucket/prefix.")]) -> int:
-    """Check every byte and every count of the shards in a folder; list what is wrong."""
-    from sigforge.core.storage import place
-    from sigforge.shards.layout import shards_in
-    from sigforge.shards.verify import verify as problems_in
+@app.command(epilog="Example: sigforge publish shards/ --name my-pairs --version 1.0.0 --author 'Jane Doe'")
+def publish(
+    folder: Annotated[Path, typer.Argument(help="Folder of finished shards.")],
+    name: Annotated[str | None, typer.Option(help="Of the release: lower case, digits, . _ -")] = None,
+    version: Annotated[str | None, typer.Option(help="1.0.0; 1.0.0-dev is a draft, which may be replaced.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the folder NAME-VERSION goes.")] = Path("data/publish"),
+    append: Annotated[Path | None, typer.Option(help="An earlier release of which every pair must be kept.")] = None,
+    photos: Annotated[Path | None, typer.Option(help="photos.parquet, which says whom to credit.")] = None,
+    author: Annotated[str, typer.Option(help="Of photographs that name none.")] = "",
+    exclude: Annotated[list[str] | None, typer.Option(help="A licence not wanted: nc, sa; repeatable.")] = None,
+    creator: Annotated[str, typer.Option(help="Who publishes this.")] = "",
+    homepage: Annotated[str, typer.Option(help="Address.")] = "",
+) -> int:
+    """Make a release of shards: card, licences, credits, Croissant and checksums in one folder that never changes."""
+    from sigforge.cli.publish import publish_folder
 
-    where = place(folder)
-    if not where.is_dir():
-        raise UserError(f"{where}: no such folder: correct the path")
-    problems = problems_in(where)
-    print("\n".join(problems) or f"{where}: {len(shards_in(where))} shards, every byte and count as promised")
-    return 1 if problems else 0
+    return publish_folder(
+        folder,
+        name=name,
+        version=version,
+        out=out,
+        append=append,
+        photos=photos,
+        author=author,
+        exclude=exclude or (),
+        creator=creator,
+        homepage=homepage,
+    )
+
+
+@app.command(epilog="Example: sigforge verify data/synth/vif")
+def verify(
+    folder: Annotated[str, typer.Argument(help="A release or a folder of shards, or s3://bucket/prefix.")],
+    decode: Annotated[bool, typer.Option("--decode", help="Of a release: also decode every image.")] = False,
+) -> int:
+    """Check every byte and every count of a release, or of the shards in a folder; list what is wrong."""
+    from sigforge.cli.verify import verify_folder
+
+    return verify_folder(folder, decode=decode)
 
 
 @app.command(epilog="Example: sigforge doctor")

@@ -8,6 +8,7 @@ from sigforge.core.errors import UserError
 from sigforge.dataset.tasks import TASKS
 from sigforge.methods.sigfusion.modulator import Modulated
 from sigforge.methods.sigfusion.sigformer import SigFormerConfig
+from sigforge.release.layout import ReleaseTitle
 from sigforge.synthesis.gates import Gates
 from sigforge.training.config import TrainConfig
 
@@ -232,8 +233,38 @@ class ReportParams(Section):
     realism: RealismParams = RealismParams()
 
 
+class ReleaseParams(Section):
+    """What a task's release is called, and what it must not hold."""
+
+    name: str = Field(description="lower case; part of addresses")
+    version: str = Field(description="1.0.0; one that ends in -dev is a draft: replaced freely, never sent")
+    append: str | None = Field(None, description="an earlier version of which every pair must be kept")
+    exclude: tuple[str, ...] = Field((), description="licences not wanted, by a part of their name: nc, sa")
+    creator: str = ""
+    homepage: str = ""
+    citation: str = Field("", description="BibTeX; SigFusion's if empty")
+
+    @model_validator(mode="after")
+    def _well_named(self) -> "ReleaseParams":
+        for version in filter(None, (self.version, self.append)):
+            try:
+                ReleaseTitle(self.name, version)
+            except UserError as error:
+                raise ValueError(str(error)) from None
+        return self
+
+
+class PublishParams(Section):
+    """One release per task."""
+
+    vif: ReleaseParams
+    mif: ReleaseParams
+    mfif: ReleaseParams
+    mef: ReleaseParams
+
+
 class ComputeParams(Section):
-    """Where and how fast; no stage depends on it. What each key does to last digits stands in params.yaml."""
+    """Where and how fast; nothing here may change a result, so no stage depends on it."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -259,6 +290,7 @@ class Params(Section):
     finetune: FinetuneParams
     evaluate: EvaluateParams
     report: ReportParams
+    publish: PublishParams
 
     @model_validator(mode="after")
     def _transferred_are_systems(self) -> "Params":

@@ -59,7 +59,7 @@ def load(name: str | Path, task: str | None = None, *, device: str = "cpu") -> "
         name: from :func:`list_methods`, or the ``.safetensors`` file of a trained fusion network, SigFusion's or a
             system's.
         task: whose network it is where each task has its own: ``sigfusion``'s lies in ``data/finetune/<task>``, those
-            of systems in ``data/systems/<task>``, those published by others are imported by ``sigforge
+            of the mission's systems in ``data/systems/<task>``, those published by others are imported by ``sigforge
             weights import``. If not said, the first the method serves.
         device: where a learned network runs; classical methods run where their images are.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sigforge.core.files import atomic_path
-from sigforge.core.images import read_image
-from sigforge.core.subsets import spread
 from sigforge.dataset.tables import Pair
-from sigforge.dataset.tasks import all_modalities, modalities
-from sigforge.evaluation.realism.compare import COLUMNS, LEAST, RealismComparison, compare
-from sigforge.evaluation.realism.image_statistics import ImageStatistics, measure
+from sigforge.evaluation.realism.by_modality import compare_modalities
+from sigforge.evaluation.realism.compare import COLUMNS, RealismComparison
 from sigforge.report.figures import spectra_figure
 from sigforge.shards.pairs import ShardPairs
 
@@ -77,29 +73,7 @@ def task_realism(
         seed: of halves and folds.
         target: what the figure calls the real images, for they may be simulated.
     """
-    held_out = [pair for pair in pairs if pair.split != "train"]
-    side = min(side, *shards[0][0].shape[:2], *(length for pair in held_out for length in (pair.height, pair.width)))
-    rows = first_of_each_photograph(shards)
-
-    @cache
-    def photographs(indices: tuple[int, ...]) -> ImageStatistics:
-        return measure((photograph(shards.row(index)) for index in indices), side=side)
-
-    found, left_out = {}, []
-    for modality in all_modalities(task):
-        real = spread(real_paths(held_out, modality), images)
-        indices = spread([index for index in rows if modality in _names(task, shards, index)], images)
-        if min(len(real), len(indices)) < LEAST:
-            counts = f"{len(real)} held-out and {len(indices)} synthetic images"
-            left_out.append(f"{modality} has {counts}; at least {LEAST} of each are needed.")
-            continue
-        synthetic = (shards[index][_names(task, shards, index).index(modality)] for index in indices)
-        found[modality] = compare(
-            measure((read_image(path)[0] for path in real), side=side),
-            photographs(indices),
-            measure(synthetic, side=side),
-            seed=seed,
-        )
+    found, left_out = compare_modalities(task, pairs, shards, photograph, images=images, side=side, seed=seed)
     svg = spectra_figure(found, f"{task}-spectra", target=target) if found else ""
     return TaskRealism(found, left_out, svg)
 
@@ -128,31 +102,3 @@ def write_realism(path: Path, tasks: Mapping[str, TaskRealism]) -> None:
     ]
     with atomic_path(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
-
-
-def real_paths(pairs: Sequence[Pair], modality: str) -> list[str]:
-    """Files of the images of one modality, each content once: the same MR slice may have two partners."""
-    paths = {
-        digest: path
-        for pair in pairs
-        for name, path, digest in zip(
-            modalities(pair.task, pair.subtask),
-            (pair.a_path, pair.b_path),
-            (pair.a_sha256, pair.b_sha256),
-            strict=True,
-        )
-        if name == modality
-    }
-    return list(paths.values())
-
-
-def first_of_each_photograph(shards: ShardPairs) -> list[int]:
-    """Positions in the shards of one pair per photograph, so that no two are alike by their origin."""
-    places: dict[str, int] = {}
-    for index in range(len(shards)):
-        places.setdefault(shards.row(index)["photo_id"], index)
-    return list(places.values())
-
-
-def _names(task: str, shards: ShardPairs, index: int) -> tuple[str, str]:
-    return modalities(task, shards.row(index)["subtask"])

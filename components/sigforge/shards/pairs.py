@@ -92,7 +92,7 @@ def read_samples(shard: ShardPath) -> Iterator[ShardSample]:
             a, b, facts = (member(file, shard.tar, row, part) for part in ("a", "b", "json"))
             given = {name: value for name, value in json.loads(facts).items() if name not in OWN_FACTS}
             yield ShardSample(
-                row["key"], row["photo_id"], row["subtask"], a, b, _extension(file, shard.tar, row), given
+                row["key"], row["photo_id"], row["subtask"], a, b, extension_of(file, shard.tar, row), given
             )
 
 
@@ -129,7 +129,17 @@ def opened(tar: Place) -> BinaryIO:
         raise UserError(f"{tar}: cannot be opened ({error.strerror or 'missing'}): make this shard again") from error
 
 
-def _extension(file: BinaryIO, tar: Place, row: dict) -> str:
+def extension_of(file: BinaryIO, tar: Place, row: dict) -> str:
+    """``webp`` or ``png``: the type of a row's images, from their name in the tar.
+
+    Args:
+        file: the open tar.
+        tar: its name, for errors.
+        row: of the table.
+
+    Raises:
+        UserError: the header is cut or altered.
+    """
     file.seek(row["a_offset"] - tarfile.BLOCKSIZE)
     try:
         return tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "strict").name.rsplit(".", 1)[-1]

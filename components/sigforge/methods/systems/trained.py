@@ -1,4 +1,4 @@
-"""Systems as fusion methods: networks of other papers, which stage ``systems`` trains for each task.
+"""The mission's systems as fusion methods: networks of other papers, which stage ``systems`` trains for each task.
 
 ReFusion's authors published weights, which are the method ``refusion``; what is trained here is ``refusion_trained``.
 """
