@@ -337,7 +337,7 @@ def test_a_shard_is_a_function_of_its_recipe(photos, plgn):
     assert [(shard.index, shard.first, len(shard.photos)) for shard in plan(some, 2)] == [(0, 0, 2), (1, 2, 1)]
     recipe = SynthesisRecipe("vif", 7, 64, "png", True, plgn, model_fingerprint(plgn), "cpu")
     first, again = (make_shard(plan(some, 2)[1], recipe=recipe, folder=Path(f), key={}) for f in ("x", "y"))
-    assert first["sha256"] == again["sha256"] and first["samples"] == 1
+    assert first.sha256 == again.sha256 and first.samples == 1
     assert [path.name for path in sorted(Path("x").glob("*.tar"))] == ["vif-train-000001.tar"]
 
 

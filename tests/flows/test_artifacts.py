@@ -31,7 +31,7 @@ def test_shards_reads_what_the_writer_writes():
     report = write_shard(ShardPath.of(Path("data/synth/vif"), "vif", "train", 0), [sample, failed], {"k": 1})
     text = artifacts.shards("vif")
     assert "vif: 1 pairs in 1 shards" in text
-    assert f"| {report['shard']} | 1 | 1 | {report['bytes']} |" in text
+    assert f"| {report.shard} | 1 | 1 | {report.bytes} |" in text
 
 
 def test_scores_keep_a_column_per_metric():

@@ -55,7 +55,7 @@ def test_the_bytes_are_those_of_a_local_run(here, s3):
 def test_finished_means_complete_and_of_this_key(s3):
     write(s3.folder, 1)
     shard = shards_in(s3.folder)[0]
-    assert finished(shard, KEY)["samples"] == 3 and finished(shard, {}) is None
+    assert finished(shard, KEY).samples == 3 and finished(shard, {}) is None
     for path in (shard.table, shard.tar, shard.done):
         data = path.read_bytes()
         path.unlink()

@@ -87,7 +87,7 @@ def test_webdataset_reads_it(shard):
 
 
 def test_finished_means_complete_and_of_this_key(shard):
-    assert finished(shard, KEY)["samples"] == 4
+    assert finished(shard, KEY).samples == 4
     assert finished(shard, KEY | {"parameters": "9"}) is None
     shard.tar.write_bytes(shard.tar.read_bytes()[:-512])
     assert finished(shard, KEY) is None

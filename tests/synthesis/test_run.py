@@ -133,7 +133,7 @@ def test_retry_makes_only_what_failed(recipe, photos, undisturbed, tmp_path, mon
     options = {"recipe": recipe, "folder": folder, "key": KEY}
     folder.mkdir()
     first = make_shards(plan(whole, 3), **options)
-    assert [report["reasons"] for report in first] == [{"empty": 1}, {"too_small": 1}, {}]
+    assert [report.reasons for report in first] == [{"empty": 1}, {"too_small": 1}, {}]
     shutil.copy(photos[1].path, broken)
     assert make_shards(plan(whole, 3), **options) == first
     original = factory._load
@@ -195,7 +195,7 @@ def test_more_crops_keep_the_samples_there_are(recipe, photos, undisturbed, tmp_
         factory, "_load", lambda entry, *rest: (made.append(getattr(entry, "number", None)), original(entry, *rest))[1]
     )
     reports = make_shards(plan(photos, 4, crops=2), **options)
-    assert [report["samples"] + report["failures"] for report in reports] == [4, 4, 4, 4, 2]
+    assert [report.samples + report.failures for report in reports] == [4, 4, 4, 4, 2]
     assert [number for number in made if number is not None] == list(range(9, 18))
     assert images.items() <= members(tmp_path).items() and verify(tmp_path) == []
     kept = [name for name in before if "000002" not in name]
@@ -220,9 +220,9 @@ def test_a_photograph_without_room_is_on_record(recipe, photos, tmp_path):
     shards = plan(photos[:1], 40, crops=40)
     report = make_shards(shards, recipe=recipe, folder=tmp_path, key=KEY)[0]
     rows = read_rows(shard_path(0, folder=tmp_path, task="vif"))
-    assert report["failures"] == 38 and report["reasons"] == {"no_room": report["failures"]}
+    assert report.failures == 38 and report.reasons == {"no_room": report.failures}
     assert "photograph of 64x70 has room for" in rows[-1]["reason"]
-    assert len({(row["a_sha256"], row["b_sha256"]) for row in rows if row["status"] == "ok"}) == report["samples"] == 2
+    assert len({(row["a_sha256"], row["b_sha256"]) for row in rows if row["status"] == "ok"}) == report.samples == 2
 
 
 @pytest.mark.parametrize("batch", [2, 4])

@@ -14,12 +14,12 @@ from sigforge.dataset.sources.folders import check_photo, drop_duplicates, photo
 from sigforge.dataset.tables import QUARANTINE, Photo, Quarantined, photo_table, write_table
 from sigforge.methods.sigfusion.plgn import load_plgn, plgn_path
 from sigforge.methods.weights import model_fingerprint
-from sigforge.shards.layout import shards_in
+from sigforge.shards.layout import ShardReport, shards_in
 from sigforge.shards.writer import finished
 from sigforge.synthesis.estimate import estimate
 from sigforge.synthesis.gates import refused_photos
 from sigforge.synthesis.plan import ShardPlan, plan
-from sigforge.synthesis.run import Report, beyond
+from sigforge.synthesis.run import beyond
 from sigforge.synthesis.samples import SynthesisRecipe, sized_for
 from sigforge.synthesis.summary import run_plan
 from sigforge.synthesis.synthesizer import trained_subtasks
@@ -163,8 +163,8 @@ def refuse_other_shards(out: Place, key: dict[str, object], shards: ShardPlan, t
         raise UserError(f"{more[0].tar}: made with more --crops or --pairs: give as many, or another --out")
 
 
-def _account(out: Place, reports: list[Report], told: str, bad: int) -> None:
-    samples, failures = (sum(report[name] for report in reports) for name in ("samples", "failures"))
+def _account(out: Place, reports: list[ShardReport], told: str, bad: int) -> None:
+    samples, failures = (sum(getattr(report, name) for report in reports) for name in ("samples", "failures"))
     if not samples:
         raise UserError(f"no photograph gave a pair; see 'reason' in {out}/*-[0-9]*.parquet, or lower --size")
     print(f"{out}: {samples} pairs in {len(reports)} shards")

@@ -5,7 +5,9 @@
 last.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 
 import pyarrow as pa
 
@@ -65,6 +67,59 @@ class ShardPath:
     def done(self) -> Place:
         """The done-marker."""
         return self.tar.with_suffix(".json")
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What the done-marker says of the files beside it.
+
+    Attributes:
+        shard: name of the tar.
+        samples, failures: how many photographs gave a pair, and how many did not.
+        reasons: failures by reason, a word.
+        bytes, sha256: of the tar.
+        parquet_sha256: of the table.
+        seconds: that writing took.
+        key: what the bytes depend on.
+    """
+
+    shard: str
+    samples: int
+    failures: int
+    reasons: Mapping[str, int]
+    bytes: int
+    sha256: str
+    parquet_sha256: str
+    seconds: float
+    key: Mapping[str, object]
+
+    @property
+    def planned(self) -> int:
+        """Samples and failures together."""
+        return self.samples + self.failures
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "ShardReport":
+        """Read the text of the file.
+
+        Raises:
+            ValueError: it is not JSON, or not a done-marker.
+
+        Example:
+            >>> ShardReport.from_json("{}")
+            Traceback (most recent call last):
+            ValueError: no done-marker: 'shard' is missing
+        """
+        found = json.loads(text)
+        if not isinstance(found, dict):
+            raise ValueError("no done-marker: not an object")
+        if missing := [field.name for field in fields(cls) if field.name not in found]:
+            raise ValueError(f"no done-marker: '{missing[0]}' is missing")
+        return cls(**{field.name: found[field.name] for field in fields(cls)})
 
 
 def key_name(index: int) -> str:

@@ -19,7 +19,7 @@ from sigforge.core.errors import UserError
 from sigforge.core.images import decode_bytes, to_uint8
 from sigforge.core.seeds import rng_of
 from sigforge.core.storage import Place, place
-from sigforge.shards.layout import ShardPath, shards_in
+from sigforge.shards.layout import ShardPath, ShardReport, shards_in
 from sigforge.shards.pairs import member, opened, read_rows
 
 CHANNELS = {"rgb": 3, "luma": 1}
@@ -178,9 +178,9 @@ def buffered_order(count: int, size: int, rng: np.random.Generator) -> Iterator[
 
 def _finished(path: ShardPath) -> FinishedShard:
     try:
-        report = json.loads(path.done.read_bytes())
-        return FinishedShard(path, int(report["samples"]), str(report["parquet_sha256"]))
-    except (FileNotFoundError, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        report = ShardReport.from_json(path.done.read_bytes())
+        return FinishedShard(path, int(report.samples), str(report.parquet_sha256))
+    except (FileNotFoundError, TypeError, ValueError) as error:
         raise UserError(f"{path.done}: damaged done-marker: make this shard again") from error
 
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from sigforge.core.files import atomic_path, canonical_json, sha256_bytes, write_atomic
 from sigforge.core.storage import size_of
-from sigforge.shards.layout import SAMPLES, ShardPath
+from sigforge.shards.layout import SAMPLES, ShardPath, ShardReport
 from sigforge.shards.tar import HashedTar, hashed_tar
 
 OWN_FACTS = ("photo_id", "a_sha256", "b_sha256")
@@ -51,9 +51,7 @@ class SampleFailure:
     reason: str
 
 
-def write_shard(
-    path: ShardPath, samples: Iterable[ShardSample | SampleFailure], key: dict[str, object]
-) -> dict[str, object]:
+def write_shard(path: ShardPath, samples: Iterable[ShardSample | SampleFailure], key: dict[str, object]) -> ShardReport:
     """Write tar, Parquet and, last, the done-marker with ``key`` inside.
 
     Args:
@@ -62,7 +60,7 @@ def write_shard(
         key: what the bytes depend on, as JSON; a later run keeps the shard if it has the same key.
 
     Returns:
-        the done-marker: counts, failures by reason, bytes, sha256 of tar and Parquet, seconds, key.
+        what the done-marker says.
 
     Raises:
         UserError: the disk is full, or the server of a remote shard cannot be reached or refuses.
@@ -73,23 +71,23 @@ def write_shard(
         path.done.unlink(missing_ok=True)
     table = _parquet(rows)
     write_atomic(path.table, table)
-    report = {
-        "shard": path.tar.name,
-        "samples": sum(row["status"] == "ok" for row in rows),
-        "failures": sum(row["status"] == "failed" for row in rows),
-        "reasons": reasons(rows),
-        "bytes": tar.size,
-        "sha256": tar.sha256,
-        "parquet_sha256": sha256_bytes(table),
-        "seconds": round(time.monotonic() - started, 3),
-        "key": key,
-    }
-    write_atomic(path.done, json.dumps(report, indent=1, sort_keys=True))
+    report = ShardReport(
+        shard=path.tar.name,
+        samples=sum(row["status"] == "ok" for row in rows),
+        failures=sum(row["status"] == "failed" for row in rows),
+        reasons=reasons(rows),
+        bytes=tar.size,
+        sha256=tar.sha256,
+        parquet_sha256=sha256_bytes(table),
+        seconds=round(time.monotonic() - started, 3),
+        key=key,
+    )
+    write_atomic(path.done, report.to_json())
     return report
 
 
-def finished(path: ShardPath, key: dict[str, object]) -> dict[str, object] | None:
-    """The done-marker if this shard is complete and was made with ``key``.
+def finished(path: ShardPath, key: dict[str, object]) -> ShardReport | None:
+    """What the done-marker says if this shard is complete and was made with ``key``.
 
     Raises:
         UserError: the server of a remote shard cannot be reached or refuses.
@@ -99,10 +97,10 @@ def finished(path: ShardPath, key: dict[str, object]) -> dict[str, object] | Non
     except FileNotFoundError:
         return None
     try:
-        report = json.loads(marker)
-        promised = report["bytes"], report["key"]
-    except (ValueError, TypeError, KeyError):
+        report = ShardReport.from_json(marker)
+    except ValueError:
         return None
+    promised = report.bytes, report.key
     whole = size_of(path.table) is not None and (size_of(path.tar), json.loads(canonical_json(key))) == promised
     return report if whole else None
 

@@ -10,10 +10,11 @@ from sigforge.core.parallel import run_units
 from sigforge.dataset.hashes import fingerprint_of
 from sigforge.dataset.tables import read_pairs, read_photo_table
 from sigforge.methods.weights import MODEL, model_fingerprint
+from sigforge.shards.layout import ShardReport
 from sigforge.stages._base import StageContext, key_of, main, open_folder
 from sigforge.synthesis.gates import hash_of_image, refused_photos
 from sigforge.synthesis.plan import ShardPlan, plan
-from sigforge.synthesis.run import Report, beyond
+from sigforge.synthesis.run import beyond
 from sigforge.synthesis.samples import SynthesisRecipe, sized_for
 from sigforge.synthesis.summary import reasons_of, run_plan
 
@@ -81,16 +82,16 @@ def _compare(context: StageContext, shards: ShardPlan) -> None:
         print(f"{context.name}: {told}", file=sys.stderr)
 
 
-def _account(context: StageContext, folder: Path, reports: Sequence[Report]) -> None:
-    if not sum(report["samples"] for report in reports):
+def _account(context: StageContext, folder: Path, reports: Sequence[ShardReport]) -> None:
+    if not sum(report.samples for report in reports):
         raise UserError(f"no photograph gave a pair; see 'reason' in {folder}/*.parquet, or lower 'synth.size'")
     for name in ("samples", "failures", "bytes", "seconds"):
-        context.ledger.value(name, sum(report[name] for report in reports))
+        context.ledger.value(name, sum(getattr(report, name) for report in reports))
     if reasons := reasons_of(reports):
         told = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         print(f"{context.name}: photographs without a pair: {told}; see {folder}/*.parquet", file=sys.stderr)
     for report in reports:
-        context.ledger.dataset(str(report["shard"]), (folder / str(report["shard"])).with_suffix(".json"))
+        context.ledger.dataset(report.shard, (folder / report.shard).with_suffix(".json"))
 
 
 if __name__ == "__main__":

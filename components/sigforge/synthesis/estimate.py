@@ -65,7 +65,7 @@ def estimate(shards: ShardPlan, *, recipe: SynthesisRecipe, workers: int = 1) ->
         started = time.monotonic()
         report = make_shard(probe, recipe=recipe, folder=Path(folder), key={})
         seconds = time.monotonic() - started
-    made = report["samples"]
+    made = report.samples
     if not made:
         raise UserError("no photograph tried for the plan gives a pair: lower 'size', or see their reasons in a run")
     processes = 1 if recipe.device == "cuda" else min(workers, len(shards))
@@ -74,7 +74,7 @@ def estimate(shards: ShardPlan, *, recipe: SynthesisRecipe, workers: int = 1) ->
         len(shards),
         expected,
         shards.samples - shards.allowed,
-        round(expected * report["bytes"] / made),
+        round(expected * report.bytes / made),
         shards.allowed * seconds / tried / processes,
         tried,
     )

@@ -5,14 +5,12 @@ from functools import partial
 
 from sigforge.core.parallel import give_back_memory, run_units
 from sigforge.core.storage import Place, remove_leftovers
-from sigforge.shards.layout import ShardPath, shards_in
+from sigforge.shards.layout import ShardPath, ShardReport, shards_in
 from sigforge.shards.pairs import read_samples
 from sigforge.shards.verify import SHARD_NAME
 from sigforge.shards.writer import finished, write_shard
 from sigforge.synthesis.plan import SPLIT, PlannedShard, ShardPlan, shard_path
 from sigforge.synthesis.samples import SynthesisRecipe, samples
-
-Report = dict[str, object]
 
 
 def make_shards(
@@ -24,9 +22,9 @@ def make_shards(
     workers: int = 1,
     retry_failed: bool = False,
     cluster: str | None = None,
-    on_found: Callable[[Report], None] = lambda report: None,
-    on_shard: Callable[[Report], None] = lambda report: None,
-) -> list[Report]:
+    on_found: Callable[[ShardReport], None] = lambda report: None,
+    on_shard: Callable[[ShardReport], None] = lambda report: None,
+) -> list[ShardReport]:
     """Make the shards that are not there yet, over processes or a cluster; the bytes are the same.
 
     Args:
@@ -56,12 +54,12 @@ def make_shards(
     work = partial(make_shard, recipe=recipe, folder=folder, key=key)
     units = (shards[index] for index in pending)
     for report in run_units(work, units, workers=1 if recipe.device == "cuda" else workers, cluster=cluster):
-        done[report["shard"]] = report
+        done[report.shard] = report
         on_shard(report)
     return list(done.values())
 
 
-def make_shard(shard: PlannedShard, *, recipe: SynthesisRecipe, folder: Place, key: dict[str, object]) -> Report:
+def make_shard(shard: PlannedShard, *, recipe: SynthesisRecipe, folder: Place, key: dict[str, object]) -> ShardReport:
     """Synthesise and write one shard; any worker can, with the same bytes.
 
     Where it lies finished already, with ``key``, its good samples are kept and the others made.
@@ -97,7 +95,7 @@ def beyond(shards: ShardPlan, *, folder: Place, task: str) -> list[ShardPath]:
     return [path for path, name in paths if name and name[1] == f"{task}-{SPLIT}" and int(name[2]) >= len(shards)]
 
 
-def done_markers(shards: ShardPlan, task: str, folder: Place, key: dict[str, object]) -> Iterator[Report | None]:
+def done_markers(shards: ShardPlan, task: str, folder: Place, key: dict[str, object]) -> Iterator[ShardReport | None]:
     """What the done-marker of every planned shard says.
 
     Args:
@@ -111,8 +109,8 @@ def done_markers(shards: ShardPlan, task: str, folder: Place, key: dict[str, obj
     """
     for index, size in enumerate(shards.sizes()):
         report = finished(shard_path(index, folder=folder, task=task), key)
-        yield report if report and report["samples"] + report["failures"] == size else None
+        yield report if report and report.planned == size else None
 
 
-def _is_pending(report: Report | None, retry_failed: bool) -> bool:
-    return report is None or (retry_failed and report["failures"] > 0)
+def _is_pending(report: ShardReport | None, retry_failed: bool) -> bool:
+    return report is None or (retry_failed and report.failures > 0)

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sigforge.core.progress import clock, progress
+from sigforge.shards.layout import ShardReport
 from sigforge.synthesis.plan import ShardPlan
-from sigforge.synthesis.run import Report, make_shards
+from sigforge.synthesis.run import make_shards
 
 
-def run_plan(label: str, shards: ShardPlan, **options: object) -> tuple[list[Report], str]:
+def run_plan(label: str, shards: ShardPlan, **options: object) -> tuple[list[ShardReport], str]:
     """Make the shards of a plan, with progress on stderr.
 
     Args:
@@ -20,27 +21,27 @@ def run_plan(label: str, shards: ShardPlan, **options: object) -> tuple[list[Rep
     Returns:
         the done-markers in the order of the plan, and a summary table as text.
     """
-    made: list[Report] = []
+    made: list[ShardReport] = []
     failures = 0
     started = time.monotonic()
     with progress(label, shards.samples) as bar:
 
-        def found(report: Report) -> None:
+        def found(report: ShardReport) -> None:
             nonlocal failures
-            failures += report["failures"]
-            bar.find(report["samples"] + report["failures"])
+            failures += report.failures
+            bar.find(report.planned)
 
-        def finished(report: Report) -> None:
+        def finished(report: ShardReport) -> None:
             nonlocal failures
             made.append(report)
-            failures += report["failures"]
-            bar.advance(report["samples"] + report["failures"], note=f"{failures} failed")
+            failures += report.failures
+            bar.advance(report.planned, note=f"{failures} failed")
 
         reports = make_shards(shards, **options, on_found=found, on_shard=finished)
     return reports, summary(reports, made, time.monotonic() - started)
 
 
-def summary(reports: Sequence[Report], made: Sequence[Report], seconds: float) -> str:
+def summary(reports: Sequence[ShardReport], made: Sequence[ShardReport], seconds: float) -> str:
     """Samples, failures by reason, bytes and rate.
 
     Args:
@@ -49,7 +50,7 @@ def summary(reports: Sequence[Report], made: Sequence[Report], seconds: float) -
         seconds: that this run took.
 
     Example:
-        >>> shard = {"samples": 8, "failures": 2, "reasons": {"empty": 2}, "bytes": 1_500_000}
+        >>> shard = ShardReport("vif-train-000000.tar", 8, 2, {"empty": 2}, 1_500_000, "", "", 4.0, {})
         >>> print(summary([shard, shard], [shard], 4.0))
         shards    2 (1 made now)
         samples   16
@@ -58,8 +59,10 @@ def summary(reports: Sequence[Report], made: Sequence[Report], seconds: float) -
         bytes     3.0 MB (188 kB a sample)
         rate      2.0 samples/s over 0:04
     """
-    samples, failures, size = (sum(report[name] for report in reports) for name in ("samples", "failures", "bytes"))
-    new = sum(report["samples"] for report in made)
+    samples, failures, size = (
+        sum(getattr(report, name) for report in reports) for name in ("samples", "failures", "bytes")
+    )
+    new = sum(report.samples for report in made)
     reasons = reasons_of(reports)
     rows = [
         ("shards", f"{len(reports)} ({len(made)} made now)"),
@@ -73,6 +76,6 @@ def summary(reports: Sequence[Report], made: Sequence[Report], seconds: float) -
     return "\n".join(f"{name:<{width}}{value}" for name, value in rows)
 
 
-def reasons_of(reports: Sequence[Report]) -> dict[str, int]:
+def reasons_of(reports: Sequence[ShardReport]) -> dict[str, int]:
     """Failures of all shards by reason, in alphabetical order."""
-    return dict(sorted(sum((Counter(report["reasons"]) for report in reports), Counter()).items()))
+    return dict(sorted(sum((Counter(report.reasons) for report in reports), Counter()).items()))
