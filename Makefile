@@ -9,7 +9,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Two processes with two threads each on two cores wait for one another; stages set their own number.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: repro test use serve ui stop
+.PHONY: repro test lint types use serve ui stop
 
 repro: .venv/ready
 	@python -m sigforge.config check
@@ -18,8 +18,15 @@ repro: .venv/ready
 	@echo "shards:  $(CURDIR)/data/synth/{vif,mif,mfif,mef}/*.tar"
 	@echo "ledger:  $(CURDIR)/mlflow.db   (pages: make ui)"
 
-test: .venv/ready
+test: lint
 	python -m pytest
+
+lint: .venv/ready
+	ruff check .
+	ruff format --check .
+
+types: .venv/ready
+	mypy
 
 use: .venv/ready
 	@python -m sigforge.config use $(CONF)
@@ -36,5 +43,5 @@ stop: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
 	@echo "installing into .venv (about two minutes the first time)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dask,s3,test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dask,dev,s3,test]'
 	@touch .venv/ready
