@@ -13,6 +13,8 @@ import typer
 from typer.core import TyperGroup
 
 from sigforge import __version__
+from sigforge.cli.data import data_app
+from sigforge.cli.shards import shards_app
 from sigforge.core.errors import UserError
 from sigforge.dataset.tasks import Task
 
@@ -42,6 +44,8 @@ class OneLineErrors(TyperGroup):
 app = typer.Typer(name="sigforge", cls=OneLineErrors, add_completion=False, pretty_exceptions_enable=False)
 weights_app = typer.Typer(help="Published weights: import what others have trained, list what there is.")
 app.add_typer(weights_app, name="weights")
+app.add_typer(shards_app, name="shards")
+app.add_typer(data_app, name="data")
 
 
 @app.callback(invoke_without_command=True)
