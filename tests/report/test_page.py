@@ -116,7 +116,7 @@ def test_what_synthetic_pairs_bring_is_shown_where_a_system_was_trained_both_way
     curves = part.partition("Training losses of emma_synth, vif")[2]
     assert 0 < curves.index("emma_synth synthetic") < curves.rindex("emma_synth")
     table = (copy / "data/report/tables/vif-transfer.md").read_text()
-    assert "| emma |" in table and "(+0.250 to +0.250)" in table
+    assert "| emma |" in table and "[+0.250 to +0.250]" in table
     assert not (copy / "data/report/tables/mif-transfer.md").exists()
     assert "Equivariant Multi-Modality" in page and "on synthetic pairs first" not in section(page, "mif")
 

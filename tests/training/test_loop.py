@@ -166,7 +166,7 @@ def test_learning_rate_warms_up_and_falls():
     config = TrainConfig(steps=100, lr=1.0, warmup=10, schedule="cosine", final_lr=0.1)
     rates = [learning_rate(step, config) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == pytest.approx(1.0)
-    assert all(x >= y for x, y in itertools.pairwise(rates))
+    assert all(x >= y for x, y in itertools.pairwise(rates[10:]))
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
 
 

@@ -16,6 +16,7 @@ from sigforge.stages._base import StageContext, key_of, main
 from sigforge.stages._trained import train, training_pairs
 from sigforge.training.crops import CropBatches
 from sigforge.training.planes import PlaneCache
+from sigforge.training.run import TrainingRun
 from sigforge.training.validate import fusion_loss
 
 
@@ -32,17 +33,16 @@ def run(context: StageContext) -> None:
     load_weights(start, net, kind=KIND, config=architecture)
     losses = fusion_losses(net, task, params.finetune.exposure_target)
     held_out = [pair for pair in pairs if pair.split == "val"]
-    train(
-        context,
+    tuning = TrainingRun(
         net,
         _crops(context, training, cache),
         losses,
         params.finetune,
         kind=KIND,
         architecture=architecture,
-        key=key_of(params.seed, params.finetune, files=[manifest, start], code=[context.module]),
         validate=lambda: fusion_loss(net, losses, (_planes(pair, cache) for pair in held_out)),
     )
+    train(context, tuning, key=key_of(params.seed, params.finetune, files=[manifest, start], code=[context.module]))
     context.ledger.dataset(f"{task} pairs", manifest)
 
 

@@ -1,7 +1,7 @@
 """Stage ``plgn``: signal modulators learn to turn fused images back into each source (SigFusion, Eqs. 4-7)."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from sigforge.training.crops import CropBatches
 from sigforge.training.history import read_history, write_history
 from sigforge.training.loop import HistoryRow
 from sigforge.training.planes import PlaneCache
+from sigforge.training.run import TrainingRun
 from sigforge.training.validate import modulation
 
 INDEX = "signals.parquet"
@@ -80,44 +81,37 @@ def run(context: StageContext) -> None:
 
     held_out = [pair for pair in pairs if pair.split == "val"] or [pair for pair in pairs if pair.split == "test"]
     inputs = [manifest, *context.folder("fuse").glob(f"*/{CORPUS}"), context.folder("pretrain") / MODEL]
-    facts = {
-        "architecture": architecture(context, channels),
-        "key": key_of(params.seed, params.plgn, files=inputs, code=[context.module]),
-        "validate": lambda: modulation(plgn, _samples(channels, held_out, fused, cache)),
-    }
-    if params.plgn.sm == "none":
-        folder = keep(context, plgn, **facts)
-    else:
-        folder = train(context, plgn, batches, losses, params.plgn, kind=KIND, **facts)
+    modulators = TrainingRun(
+        plgn,
+        batches,
+        losses,
+        params.plgn,
+        kind=KIND,
+        architecture=architecture(context, channels),
+        validate=lambda: modulation(plgn, _samples(channels, held_out, fused, cache)),
+    )
+    make = keep if params.plgn.sm == "none" else train
+    folder = make(context, modulators, key=key_of(params.seed, params.plgn, files=inputs, code=[context.module]))
     write_index(index, folder / INDEX)
     context.ledger.value("signal_pairs", len(index))
     context.ledger.dataset(f"{task} pairs", manifest)
 
 
-def keep(
-    context: StageContext,
-    plgn: Plgn,
-    *,
-    architecture: dict,
-    key: dict[str, object],
-    validate: Callable[[], dict[str, float]],
-) -> Path:
+def keep(context: StageContext, run: TrainingRun, *, key: dict[str, object]) -> Path:
     """What :func:`train` leaves behind, for a network without modulators: there is nothing to train.
 
     Args:
         context: of the stage.
-        plgn: the network.
-        architecture: written into its file.
+        run: the network, and the validation errors, which are the whole history.
         key: what it depends on; the folder is emptied if that has changed.
-        validate: gives the validation errors, which are the whole history.
 
     Returns:
         the folder with model and history.
     """
     folder = open_folder(context.folder(), key)
     if not (folder / HISTORY).exists() or not (folder / MODEL).exists():
-        save_weights(folder / MODEL, plgn, kind=KIND, config=architecture)
-        write_history([HistoryRow(0, f"val_{name}", value) for name, value in validate().items()], folder / HISTORY)
+        save_weights(folder / MODEL, run.model, kind=run.kind, config=run.architecture)
+        write_history([HistoryRow(0, f"val_{name}", value) for name, value in run.validate().items()], folder / HISTORY)
     context.ledger.metrics(read_history(folder / HISTORY))
     context.ledger.file(folder / MODEL, "models")
     return folder

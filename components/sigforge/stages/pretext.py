@@ -24,6 +24,7 @@ from sigforge.stages._base import StageContext, key_of, main
 from sigforge.stages._photographs import originals_of, photo_manifest
 from sigforge.stages._trained import train
 from sigforge.training.crops import CropBatches
+from sigforge.training.run import TrainingRun
 
 
 @dataclass(frozen=True)
@@ -50,17 +51,16 @@ def run(context: StageContext) -> None:
     start, architecture = context.folder("pretrain") / MODEL, params.sigformer.architecture
     net, source = FusionNet(load_sigformer(start, architecture)), SOURCES[config.source](context)
     names = (params.seed, "pretext", task)
-    train(
-        context,
+    training = TrainingRun(
         net,
         CropBatches(source.load, source.count, batch=config.batch, crop=config.crop, turns=task != "vif", names=names),
         fusion_losses(net, task, config.exposure_target),
         config if source.count else config.model_copy(update={"steps": 0}),
         kind=KIND,
         architecture={"task": task, "sigformer": architecture.model_dump(mode="json")},
-        key=key_of(params.seed, config, source.facts, files=[*source.tables, start], code=[context.module]),
-        validate=dict,
     )
+    key = key_of(params.seed, config, source.facts, files=[*source.tables, start], code=[context.module])
+    train(context, training, key=key)
     for table in source.tables:
         context.ledger.dataset(table.stem, table)
 

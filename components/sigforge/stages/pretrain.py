@@ -13,6 +13,7 @@ from sigforge.stages._base import StageContext, key_of, main
 from sigforge.stages._trained import train
 from sigforge.training.crops import CropBatches
 from sigforge.training.planes import PlaneCache
+from sigforge.training.run import TrainingRun
 from sigforge.training.validate import reconstruction
 
 HELD_OUT = 10
@@ -44,17 +45,17 @@ def run(context: StageContext) -> None:
         image = batch[0][0].to(next(model.parameters()).device, non_blocking=True)
         return {"loss": F.mse_loss(model(image), image)}
 
-    train(
-        context,
+    training = TrainingRun(
         model,
         crops,
         losses,
         config,
         kind=KIND,
         architecture=params.sigformer.architecture.model_dump(mode="json"),
-        key=key_of(params.seed, params.sigformer, params.pretrain, files=[manifest], code=[context.module]),
         validate=lambda: reconstruction(model, (cache(photo.path) for photo in photos[::HELD_OUT])),
     )
+    key = key_of(params.seed, params.sigformer, params.pretrain, files=[manifest], code=[context.module])
+    train(context, training, key=key)
     context.ledger.dataset("photographs", manifest)
 
 

@@ -21,11 +21,12 @@ from sigforge.dataset.corpus import CORPUS, corpora, read_corpus
 from sigforge.dataset.tables import Pair, read_pairs
 from sigforge.methods.systems.options import Options
 from sigforge.methods.systems.registry import SYSTEMS, parse_options
-from sigforge.methods.systems.training import Material, Samples, Training
+from sigforge.methods.systems.training import Material, Samples
 from sigforge.methods.weights import MODEL
 from sigforge.stages._base import StageContext, key_of, main, open_folder
 from sigforge.stages._trained import train_in, training_pairs
 from sigforge.training.planes import PlaneCache
+from sigforge.training.run import TrainingRun
 
 
 def run(context: StageContext) -> None:
@@ -87,18 +88,7 @@ def train_runs(context: StageContext, name: str, data: Material, folder: Path, t
     for training in reseeded(trainings, seed, "systems", task, name):
         label = f"{title or name} {training.part}".rstrip()
         (folder / training.part).mkdir(parents=True, exist_ok=True)
-        history = train_in(
-            folder / training.part,
-            context,
-            training.model,
-            training.dataset,
-            training.losses,
-            training.config,
-            kind=training.kind,
-            architecture=training.architecture,
-            kept=training.kept,
-            label=f"{context.name} {label}",
-        )
+        history = train_in(folder / training.part, training, context.params.compute, label=f"{context.name} {label}")
         prefix = label.replace(" ", "/")
         context.ledger.metrics([replace(row, name=f"{prefix}/{row.name}") for row in history])
 
@@ -165,7 +155,7 @@ def fused_hashes(root: Path) -> list[list[str]]:
     return [[folder.name, entry.pair_id, entry.sha256] for folder in folders for entry in read_corpus(folder)]
 
 
-def reseeded(trainings: Iterator[Training], seed: int, *names: object) -> Iterator[Training]:
+def reseeded(trainings: Iterator[TrainingRun], seed: int, *names: object) -> Iterator[TrainingRun]:
     """The runs of a system, each built from a seed of its own: one that is finished draws no numbers.
 
     Args:

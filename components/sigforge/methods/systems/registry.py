@@ -1,6 +1,6 @@
 """How each system is trained, by its name: module ``training`` of its folder registers it.
 
-A system's function yields one :class:`~sigforge.methods.systems.training.Training` after the other; whoever asks for
+A system's function yields one :class:`~sigforge.training.run.TrainingRun` after the other; whoever asks for
 the next has finished the last, so what stands behind a ``yield`` sees trained networks.
 """
 
@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from sigforge.core.errors import UserError
 from sigforge.core.registry import Registry
 from sigforge.methods.systems.options import Options
-from sigforge.methods.systems.training import Material, Training
+from sigforge.methods.systems.training import Material
+from sigforge.training.run import TrainingRun
 
-Trainings = TypeVar("Trainings", bound=Callable[[Any, Material], Iterator[Training]])
+Trainings = TypeVar("Trainings", bound=Callable[[Any, Material], Iterator[TrainingRun]])
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class System:
     """
 
     options: type[Options]
-    trainings: Callable[[Any, Material], Iterator[Training]]
+    trainings: Callable[[Any, Material], Iterator[TrainingRun]]
     corpora: bool = False
 
 

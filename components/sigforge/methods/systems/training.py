@@ -1,12 +1,11 @@
-"""What the trainings of all systems are made of: the material they learn from, and runs of the one loop."""
+"""What the trainings of all systems are made of: the material they learn from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch import nn
 
 from sigforge.methods.weights import MODEL, load_weights
 from sigforge.training.config import TrainConfig
@@ -67,25 +66,3 @@ class Material:
     def crops(self, config: TrainConfig, part: str) -> CropBatches:
         """Crops of the pairs."""
         return CropBatches(self.pairs.load, self.pairs.count, **self.options(config, part))
-
-
-@dataclass(frozen=True)
-class Training:
-    """One run of the loop.
-
-    Args:
-        part: folder of what only the training needs; empty for the network that fuses, the last of a system.
-        model: what is trained.
-        losses: see :func:`sigforge.training.loop.fit`.
-        kind, architecture: what the model file says of itself.
-        kept: the part of ``model`` that goes into the file, all of it if not said.
-    """
-
-    part: str
-    model: nn.Module
-    dataset: Dataset
-    losses: Callable[[Any], dict[str, Tensor]]
-    config: TrainConfig
-    kind: str
-    architecture: dict[str, Any]
-    kept: nn.Module | None = None

@@ -15,7 +15,8 @@ from sigforge.methods.systems.defusion_pp.losses import (
 from sigforge.methods.systems.defusion_pp.network import KIND, DeFusionPP
 from sigforge.methods.systems.defusion_pp.options import DeFusionPPOptions
 from sigforge.methods.systems.registry import system
-from sigforge.methods.systems.training import Material, Training
+from sigforge.methods.systems.training import Material
+from sigforge.training.run import TrainingRun
 
 
 class ViewsAndPairs(Dataset):
@@ -30,7 +31,7 @@ class ViewsAndPairs(Dataset):
 
 
 @system("defusion_pp", options=DeFusionPPOptions)
-def train_defusion_pp(options: DeFusionPPOptions, data: Material) -> Iterator[Training]:
+def train_defusion_pp(options: DeFusionPPOptions, data: Material) -> Iterator[TrainingRun]:
     """Masked views; then, where the sources are two modalities, views and pairs, taught by what was learned."""
     size = options.network.model_dump()
     net = data.begin(DeFusionPP(**size), KIND, size)
@@ -39,8 +40,8 @@ def train_defusion_pp(options: DeFusionPPOptions, data: Material) -> Iterator[Tr
     alone = DeFusionPPTraining(net)
     views = masked_views(data, options.views, "views")
     part = "views" if two_modalities else ""
-    yield Training(part, alone, views, defusion_pp_losses(alone, **weights), options.views, *facts)
+    yield TrainingRun(alone, views, defusion_pp_losses(alone, **weights), options.views, *facts, part=part)
     if two_modalities:
         taught = DeFusionPPTraining(net, [frozen_encoder(net) for _ in range(2)])
         both = ViewsAndPairs(masked_views(data, options.pairs, "both"), data.crops(options.pairs, "pairs"))
-        yield Training("", taught, both, defusion_pp_losses(taught, **weights), options.pairs, *facts)
+        yield TrainingRun(taught, both, defusion_pp_losses(taught, **weights), options.pairs, *facts)

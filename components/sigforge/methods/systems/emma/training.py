@@ -25,8 +25,9 @@ from sigforge.methods.systems.emma.losses import (
 from sigforge.methods.systems.emma.network import KIND, SENSING_KIND, Sensing, UFuser
 from sigforge.methods.systems.emma.options import EmmaOptions
 from sigforge.methods.systems.registry import system
-from sigforge.methods.systems.training import Material, Training
+from sigforge.methods.systems.training import Material
 from sigforge.training.crops import CropBatches
+from sigforge.training.run import TrainingRun
 
 Losses = dict[str, Tensor]
 
@@ -99,14 +100,14 @@ def emma_losses(
 
 
 @system("emma", options=EmmaOptions, corpora=True)
-def train_emma(options: EmmaOptions, data: Material) -> Iterator[Training]:
+def train_emma(options: EmmaOptions, data: Material) -> Iterator[TrainingRun]:
     """The sensing networks, which look at the fused corpora; then, with these frozen, U-Fuser."""
     facts = (SENSING_KIND, options.senses.model_dump(mode="json"))
     sensing = data.begin(Sensing(options.senses), *facts, "sensing")
     corpora = CropBatches(data.fused.load, data.fused.count, **data.options(options.sensing, "sensing"))
-    yield Training("sensing", sensing, corpora, sensing_losses(sensing), options.sensing, *facts)
+    yield TrainingRun(sensing, corpora, sensing_losses(sensing), options.sensing, *facts, part="sensing")
     facts = (KIND, options.network.model_dump(mode="json"))
     fuser = data.begin(UFuser(options.network), *facts)
     losses = emma_losses(fuser, sensing, alpha_1=options.alpha_1, alpha_2=options.alpha_2)
     pairs = EquivariantBatches(data.crops(options.fusion, "fusion"))
-    yield Training("", fuser, pairs, losses, options.fusion, *facts)
+    yield TrainingRun(fuser, pairs, losses, options.fusion, *facts)

@@ -21,8 +21,9 @@ from sigforge.methods.systems.refusion.losses import fusion_loss, reconstruction
 from sigforge.methods.systems.refusion.network import KIND, ReFusionSystem
 from sigforge.methods.systems.refusion.options import ReFusionOptions
 from sigforge.methods.systems.registry import system
-from sigforge.methods.systems.training import Material, Training
+from sigforge.methods.systems.training import Material
 from sigforge.training.crops import CropBatches, Sample
+from sigforge.training.run import TrainingRun
 
 
 @dataclass(frozen=True)
@@ -168,10 +169,10 @@ def _descended(parameters: dict[str, Tensor], gradients: dict[str, Tensor], lr: 
 
 
 @system("refusion_trained", options=ReFusionOptions)
-def train_refusion(options: ReFusionOptions, data: Material) -> Iterator[Training]:
+def train_refusion(options: ReFusionOptions, data: Material) -> Iterator[TrainingRun]:
     """One run, in which steps of the loss proposal and of fusion and reconstruction take turns."""
     system, config = data.begin(ReFusionSystem(), KIND, {}), options.training
     turns = {"meta_steps": options.meta_steps, "fusion_steps": options.fusion_steps}
     episodes = Episodes(data.pairs.load, data.pairs.count, **data.options(config, "episodes"), **turns)
     losses = refusion_losses(system, inner_lr=options.inner_lr)
-    yield Training("", system, episodes, losses, config, KIND, {})
+    yield TrainingRun(system, episodes, losses, config, KIND, {})

@@ -21,7 +21,8 @@ from sigforge.methods.systems.sspfusion.losses import (
 )
 from sigforge.methods.systems.sspfusion.network import EXTRACTOR_KIND, KIND, Extractor, SSPFusion, Structures
 from sigforge.methods.systems.sspfusion.options import SspOptions
-from sigforge.methods.systems.training import Material, Training
+from sigforge.methods.systems.training import Material
+from sigforge.training.run import TrainingRun
 
 Losses = dict[str, Tensor]
 Pairs = tuple[Tensor, Tensor]
@@ -97,12 +98,12 @@ def structure_terms(found: Structures, features: tuple[Tensor, ...], images: Ten
 
 
 @system("sspfusion", options=SspOptions)
-def train_sspfusion(options: SspOptions, data: Material) -> Iterator[Training]:
+def train_sspfusion(options: SspOptions, data: Material) -> Iterator[TrainingRun]:
     """The extractor of structure; then the fusion network around a copy of it."""
     facts, weights = options.network.model_dump(mode="json"), {"alpha": options.alpha, "beta": options.beta}
     extractor = data.begin(Extractor(options.network), EXTRACTOR_KIND, facts, "structure")
     crops, losses = data.crops(options.structure, "structure"), extractor_losses(extractor, **weights)
-    yield Training("structure", extractor, crops, losses, options.structure, EXTRACTOR_KIND, facts)
+    yield TrainingRun(extractor, crops, losses, options.structure, EXTRACTOR_KIND, facts, part="structure")
     net = data.begin(SSPFusion(options.network), KIND, facts).start_from(extractor)
     crops, losses = data.crops(options.fusion, "fusion"), sspfusion_losses(net, extractor, **weights)
-    yield Training("", net, crops, losses, options.fusion, KIND, facts)
+    yield TrainingRun(net, crops, losses, options.fusion, KIND, facts)
