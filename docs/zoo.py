@@ -40,7 +40,7 @@ from sigforge.methods.sigfusion.fusion import FusionNet
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
 from sigforge.methods.systems.trained import get_system, list_systems, trained_systems
 from sigforge.methods.weights import MODEL, read_kind, read_weights
-from sigforge.metrics import PAPER, get_metric
+from sigforge.metrics import PAPER, get_metric, select_metrics
 from sigforge.stages._base import StageContext
 from sigforge.stages.evaluate import fuse_pairs
 from sigforge.stages.fuse import fuse_corpus
@@ -199,7 +199,9 @@ def learned_numbers(model: Path) -> int:
 def mean_scores(pairs: Sequence[Pair], name: str, folder: Path) -> dict[str, float]:
     """The paper's metrics of one method's images, as stage ``evaluate`` scores them."""
     scored = [
-        row for pair in pairs for row in score_image((pair, name, image_path(folder, pair.pair_id)), metrics=PAPER)
+        row
+        for pair in pairs
+        for row in score_image((pair, name, image_path(folder, pair.pair_id)), metrics=select_metrics("paper"))
     ]
     return {metric: statistics.fmean(row["value"] for row in scored if row["metric"] == metric) for metric in PAPER}
 

@@ -8,7 +8,7 @@ import pytest
 from sigforge.evaluation.gain import build_gain, change
 from sigforge.evaluation.statistics import bootstrap_interval
 from sigforge.evaluation.table_formats import to_markdown
-from sigforge.metrics import get_metric
+from sigforge.metrics import get_metric, select_metrics
 
 RNG = np.random.default_rng(0)
 BEFORE = RNG.uniform(0.3, 0.9, 30)
@@ -61,11 +61,11 @@ def test_the_table_pairs_by_name_and_leaves_out_what_was_trained_one_way():
             gff__sd=BEFORE,
         )
     )
-    table = build_gain("vif", values, ("q_g", "sd"), simulated=True)
+    table = build_gain("vif", values, select_metrics("q_g, sd"), simulated=True)
     assert list(table.rows) == ["emma"] and [entry.sign for entry in table.rows["emma"]] == [1, -1]
     text = to_markdown(table.printed())
     mean = BEFORE.mean()
     assert f"| emma | **{mean:.3f} → {mean + 0.125:.3f}** [+0.125 to +0.125] | *" in text
     assert "*" + f"{100 * mean:.2f} → {100 * mean - 2:.2f}* [-2.000 to -2.000] |" in text
     assert "means over 30 test pairs (simulated demo data)" in text
-    assert build_gain("vif", list(rows(gff__q_g=BEFORE)), ("q_g",), simulated=False).rows == {}
+    assert build_gain("vif", list(rows(gff__q_g=BEFORE)), [get_metric("q_g")], simulated=False).rows == {}

@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 
 from sigforge.core.errors import UserError
-from sigforge.evaluation import leaderboard as module
 from sigforge.evaluation.distributions import write_plot
 from sigforge.evaluation.leaderboard import build_leaderboard
 from sigforge.evaluation.score_table import Scores
 from sigforge.evaluation.statistics import bootstrap_interval, permutation_test
 from sigforge.evaluation.table_formats import FORMATS, format_of, to_html, to_latex, to_markdown, write_table
-from sigforge.metrics import get_metric
+from sigforge.metrics import select_metrics
 
 METHODS = ("mean", "gff", "max")
-METRICS = ("q_g", "sd")
+METRICS = select_metrics("q_g, sd")
 
 
 def values(pairs=12, seed=0):
@@ -91,11 +90,9 @@ def test_methods_are_sorted_by_their_mean_rank():
     assert [[cell.place for cell in column.cells] for column in result.columns] == [[1, 0, 2], [2, 1, 0]]
 
 
-def test_lower_is_better_turns_places_ranks_and_test_around(monkeypatch):
-    monkeypatch.setattr(
-        module, "get_metric", lambda name: dataclasses.replace(get_metric(name), higher_is_better=False)
-    )
-    result, scores = board(), values()
+def test_lower_is_better_turns_places_ranks_and_test_around():
+    turned = [dataclasses.replace(metric, higher_is_better=False) for metric in METRICS]
+    result, scores = board(metrics=turned), values()
     assert result.methods == ("max", "mean", "gff")
     assert [[cell.place for cell in column.cells] for column in result.columns] == [[2, 1, 0], [1, 0, 2]]
     assert result.columns[1].p == permutation_test(scores[:, 2, 1], scores[:, 1, 1])
@@ -105,7 +102,7 @@ def test_lower_is_better_turns_places_ranks_and_test_around(monkeypatch):
 def test_a_metric_with_a_target_is_compared_by_the_distance_from_it():
     # Signs cancel in the first method's mean, and the second is the smallest, but the third is always nearest.
     scores = np.array([[-0.4, -0.5, 0.1], [0.4, -0.5, 0.1], [-0.4, -0.6, 0.1]])[:, :, None]
-    result = board(scores, ("both", "soft", "near"), ("q_sf",))
+    result = board(scores, ("both", "soft", "near"), select_metrics("q_sf"))
     assert result.methods == ("near", "both", "soft") and result.ranks == (1.0, 2.0, 3.0)
     assert [cell.text for cell in result.columns[0].cells] == ["0.100", "0.400", "0.533"]
     assert result.columns[0].p == permutation_test(np.full(3, 0.1), np.full(3, 0.4))
@@ -117,24 +114,26 @@ def test_rank_counts_one_variant_of_each_metric():
     scores = np.repeat([[[2.0, 1.0]], [[2.1, 1.1]]], 4, axis=1)
     scores[:, 1] += 1
     scores = np.concatenate([scores[:, :2, :1]] * 3 + [scores[:, :2, 1:]], axis=2) * (-1, -1, -1, 1)
-    result = board(scores, ("one", "two"), ("mi_nats", "mi_tang", "mi", "sd"))
+    result = board(scores, ("one", "two"), select_metrics("mi_nats, mi_tang, mi, sd"))
     assert dict(zip(result.methods, result.ranks, strict=True)) == {"one": 1.5, "two": 1.5}
     assert result.notes == ("rank: one variant of each metric counts, 2 of 4; not mi_nats, mi_tang",)
-    alone = board(scores[:, :, :2], ("one", "two"), ("mi_nats", "mi_tang"))
+    alone = board(scores[:, :, :2], ("one", "two"), select_metrics("mi_nats, mi_tang"))
     assert alone.notes == ("rank: one variant of each metric counts, 1 of 2; not mi_tang",)
     assert board().notes == ()
 
 
 def test_equal_prints_share_place_and_rank():
     scores = np.array([[[0.5], [0.5 + 1e-9], [0.3], [0.1]]])
-    result = board(scores, ("a", "b", "c", "d"), ("q_g",))
+    result = board(scores, ("a", "b", "c", "d"), select_metrics("q_g"))
     assert [cell.place for cell in result.columns[0].cells] == [1, 1, 2, 0]
     assert result.ranks == (1.5, 1.5, 3.0, 4.0)
 
 
 def test_decimals_show_what_tells_methods_apart():
     def texts(*means):
-        cells = board(np.array(means)[None, :, None], tuple("abc")[: len(means)], ("q_g",)).columns[0].cells
+        cells = (
+            board(np.array(means)[None, :, None], tuple("abc")[: len(means)], select_metrics("q_g")).columns[0].cells
+        )
         return {cell.text for cell in cells}
 
     assert texts(0.5, 0.7) == {"0.500", "0.700"} and texts(40.0, 50.0) == {"40.00", "50.00"}
@@ -166,7 +165,7 @@ def test_a_method_never_defined_is_last_and_does_not_take_the_others_along():
 
 
 def test_nothing_defined_at_all():
-    result = board(np.full((2, 2, 1), math.nan), ("a", "b"), ("q_g",))
+    result = board(np.full((2, 2, 1), math.nan), ("a", "b"), select_metrics("q_g"))
     assert [cell.text for cell in result.columns[0].cells] == ["n/a", "n/a"] and result.columns[0].p_text == "–"
     assert "n/a" in markdown(result) and "q_g is over the 0 of 2 pairs" in result.notes[0]
 
@@ -217,17 +216,16 @@ def test_names_cannot_break_the_formats():
     assert {row[0] for row in parsed.rows} >= {"a_b|c", "d&<i>"} and "&lt;x&gt; &amp; 5 %" in html(result)
 
 
-def test_latex_symbols_and_balance(monkeypatch):
-    symbols = {"q_g": "Q_NCIE", "sd": "N^{AB/F}"}
-    monkeypatch.setattr(module, "get_metric", lambda name: dataclasses.replace(get_metric(name), symbol=symbols[name]))
-    text = latex(board())
+def test_latex_symbols_and_balance():
+    renamed = zip(METRICS, ("Q_NCIE", "N^{AB/F}"), strict=True)
+    text = latex(board(metrics=[dataclasses.replace(metric, symbol=symbol) for metric, symbol in renamed]))
     assert r"$Q_{\mathrm{NCIE}}$~$\uparrow$" in text and r"$N^{\mathrm{AB/F}}$~$\uparrow$" in text
     assert text.count("{") == text.count("}") and text.count(r"\begin") == text.count(r"\end")
 
 
-def test_variants_with_one_symbol_are_told_apart(monkeypatch):
-    monkeypatch.setattr(module, "get_metric", lambda name: dataclasses.replace(get_metric(name), symbol="MI"))
-    assert "| MI (q_g) ↑ | MI (sd) ↑ |" in markdown(board()) and r"MI (sd)~$\uparrow$" in latex(board())
+def test_variants_with_one_symbol_are_told_apart():
+    result = board(metrics=[dataclasses.replace(metric, symbol="MI") for metric in METRICS])
+    assert "| MI (q_g) ↑ | MI (sd) ↑ |" in markdown(result) and r"MI (sd)~$\uparrow$" in latex(result)
 
 
 def test_many_metrics_go_into_several_tables():
@@ -252,7 +250,7 @@ def test_format_follows_the_extension(tmp_path):
 
 
 def test_scores_keep_only_pairs_of_all_methods_and_write_what_is_there(tmp_path):
-    scores = Scores.empty(("p", "q"), ("a", "b"), ("sd",))
+    scores = Scores.empty(("p", "q"), ("a", "b"), METRICS[1:])
     for pair, method in ((0, 0), (0, 1), (1, 1)):
         scores.put(pair, method, (pair + method / 3,))
     assert scores.shared.tolist() == [[[0.0], [1 / 3]]]

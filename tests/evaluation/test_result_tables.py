@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from sigforge.evaluation import result_tables
 from sigforge.evaluation.result_tables import build_tables, csv_of_results
 from sigforge.evaluation.table_formats import to_html, to_latex, to_markdown
-from sigforge.metrics import get_metric
+from sigforge.metrics import select_metrics
 
 METRICS = ("q_g", "sd")
+CHOSEN = select_metrics(METRICS)
 
 
 def values(means: dict[str, tuple[float, float]], subtasks=("", "")) -> list[dict]:
@@ -27,8 +27,8 @@ def values(means: dict[str, tuple[float, float]], subtasks=("", "")) -> list[dic
 MEANS = {"mean": (0.3, 20.0), "sigfusion": (0.5, 40.0), "gff": (0.7, 30.0)}
 
 
-def table(means=MEANS, *, simulated=False):
-    return build_tables("vif", values(means), METRICS, ours="sigfusion", simulated=simulated)[0]
+def table(means=MEANS, *, simulated=False, metrics=CHOSEN):
+    return build_tables("vif", values(means), metrics, ours="sigfusion", simulated=simulated)[0]
 
 
 def marks(text: str, bold: str, underlined: str) -> dict[tuple[str, int], int]:
@@ -50,11 +50,8 @@ def test_our_method_is_last_and_ranks_follow_the_direction():
     assert result.pairs == 2
 
 
-def test_lower_is_better_turns_the_ranks_around(monkeypatch):
-    monkeypatch.setattr(
-        result_tables, "get_metric", lambda name: dataclasses.replace(get_metric(name), higher_is_better=False)
-    )
-    result = table()
+def test_lower_is_better_turns_the_ranks_around():
+    result = table(metrics=[dataclasses.replace(metric, higher_is_better=False) for metric in CHOSEN])
     assert [[cell.rank for cell in row.cells] for row in result.rows] == [[0, 2], [1, 1], [2, 0]]
     assert "Q_G ↓" in to_markdown(result.printed())
     assert r"$Q_{\mathrm{G}}$~$\downarrow$" in to_latex(result.printed())
@@ -108,7 +105,7 @@ def test_latex_escapes_underscores_of_method_names():
 
 
 def test_several_subtasks_give_one_table_each_after_the_whole():
-    split = build_tables("mif", values(MEANS, ("mri-ct", "mri-pet")), METRICS, ours="sigfusion")
+    split = build_tables("mif", values(MEANS, ("mri-ct", "mri-pet")), CHOSEN, ours="sigfusion")
     assert [(part.subtask, part.pairs) for part in split] == [("", 2), ("mri-ct", 1), ("mri-pet", 1)]
     gff = [part.rows[0].cells[0].mean for part in split]
     assert gff == pytest.approx([0.7, 0.45, 0.95])

@@ -9,8 +9,9 @@ from sigforge.core.images import write_image
 from sigforge.core.progress import Progress
 from sigforge.dataset.tables import Pair
 from sigforge.evaluation.scores import FOLDER, SCHEMA, score_methods, write_rows
+from sigforge.metrics import select_metrics
 
-METRICS = ("sd", "mi")
+METRICS = select_metrics("sd, mi")
 
 
 def image(seed):
@@ -72,7 +73,7 @@ def test_only_what_changed_is_measured_again(tmp_path, pairs, fused):
     rows = score_methods(tmp_path, fused, pairs, METRICS, bar=(bar := Progress("score", 4)))
     second = values(rows)
     assert (bar.done, bar.found) == (4, 2) and all(
-        second["max", name, pair] == 7.0 for name in METRICS for pair in ("p0", "p1")
+        second["max", name, pair] == 7.0 for name in ("sd", "mi") for pair in ("p0", "p1")
     )
     assert second["mean", "sd", "p0"] == first["mean", "sd", "p0"]
     assert second["mean", "sd", "p1"] not in (7.0, first["mean", "sd", "p1"])
@@ -81,12 +82,12 @@ def test_only_what_changed_is_measured_again(tmp_path, pairs, fused):
 def test_other_metrics_other_sources_and_methods_that_left(tmp_path, pairs, fused):
     scored(tmp_path, fused, pairs, METRICS)
     doctor(tmp_path, "max")
-    assert 7.0 not in values(scored(tmp_path, fused, pairs, ("sd",))).values(), "other metrics"
+    assert 7.0 not in values(scored(tmp_path, fused, pairs, METRICS[:1])).values(), "other metrics"
     doctor(tmp_path, "max")
     write_image(pairs[0].a_path, image(5))
     moved = [Pair(**vars(pairs[0]) | {"a_sha256": sha256_file(pairs[0].a_path)}), pairs[1]]
-    assert 7.0 not in values(scored(tmp_path, fused, moved, ("sd",))).values(), "another source"
-    scored(tmp_path, {"max": fused["max"]}, moved, ("sd",))
+    assert 7.0 not in values(scored(tmp_path, fused, moved, METRICS[:1])).values(), "another source"
+    scored(tmp_path, {"max": fused["max"]}, moved, METRICS[:1])
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["max.parquet"]
 
 

@@ -21,6 +21,7 @@ from sigforge.evaluation.scores import score_image, write_rows
 from sigforge.methods.sigfusion.plgn import KIND, Plgn
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
 from sigforge.methods.weights import MODEL, save_weights
+from sigforge.metrics import select_metrics
 from sigforge.shards.layout import ShardPath, key_name
 from sigforge.shards.writer import ShardSample, write_shard
 from sigforge.stages import evaluate, report
@@ -156,7 +157,7 @@ def make_scores(data: Path, task: str, pairs: list[Pair], metrics) -> None:
         for pair in pairs:
             path = folder / f"{pair.pair_id}.png"
             write_image(path, rule(*(luma(read_image(source)[0]) for source in (pair.a_path, pair.b_path))))
-            rows += score_image((pair, method, path), metrics=metrics)
+            rows += score_image((pair, method, path), metrics=select_metrics(metrics))
     target = data / "evaluate" / task
     write_rows(target / "metrics.parquet", rows)
     summary = evaluate.summarise(rows, task, len(pairs), "f" * 64) | {"colour": describe(task)}

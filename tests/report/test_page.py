@@ -11,6 +11,7 @@ from sigforge.core.errors import UserError
 from sigforge.dataset.tables import PAIRS, read_pairs, write_table
 from sigforge.evaluation.result_tables import build_tables
 from sigforge.methods.weights import HISTORY, MODEL
+from sigforge.metrics import select_metrics
 from sigforge.report.html import places
 from sigforge.stages import report
 from sigforge.stages._base import main
@@ -71,7 +72,7 @@ def test_subtasks_have_tables_of_their_own(page):
 def test_means_are_those_of_the_parquet(project):
     values = parquet.read_table(project / "data/evaluate/vif/metrics.parquet").to_pandas()
     expected = values.groupby(["method", "metric"])["value"].mean()
-    rows = build_tables("vif", values.to_dict("records"), METRICS, ours="sigfusion")[0].rows
+    rows = build_tables("vif", values.to_dict("records"), select_metrics(METRICS), ours="sigfusion")[0].rows
     for row in rows:
         for name, cell in zip(METRICS, row.cells, strict=True):
             assert cell.mean == pytest.approx(expected[row.method, name])
@@ -186,7 +187,7 @@ def test_simulated_demo_data_is_said_at_every_result(page):
 def test_gallery_size_follows_the_parameter(copy):
     pairs = read_pairs("data/ingest/mif/pairs.parquet")
     values = parquet.read_table("data/evaluate/mif/metrics.parquet").to_pylist()
-    table = build_tables("mif", values, METRICS, ours="sigfusion")[0]
+    table = build_tables("mif", values, select_metrics(METRICS), ours="sigfusion")[0]
     tests = [pair.subtask for pair in pairs if pair.split == "test"]
     for size in (1, 2, 3):
         scenes = list(report.gallery(context(tiny_params(gallery=size)), "mif", pairs, table, values))
@@ -249,5 +250,5 @@ def test_places_orders_by_firsts():
         for method, pair in {"a": (1, 2), "sigfusion": (3, 1), "b": (2, 3)}.items()
         for metric, value in zip(("q_g", "sd"), pair, strict=True)
     ]
-    table = build_tables("vif", rows, ("q_g", "sd"), ours="sigfusion")[0]
+    table = build_tables("vif", rows, select_metrics("q_g, sd"), ours="sigfusion")[0]
     assert places(table) == [("b", False, 1, 1), ("sigfusion", True, 1, 0), ("a", False, 0, 1)]

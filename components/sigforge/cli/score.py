@@ -20,7 +20,7 @@ from sigforge.evaluation.distributions import check_format, write_plot
 from sigforge.evaluation.leaderboard import TEST_LABEL, BoardCell, Leaderboard, build_leaderboard
 from sigforge.evaluation.score_table import Scores
 from sigforge.evaluation.table_formats import PrintedHead, format_of, write_table
-from sigforge.metrics import select_metrics
+from sigforge.metrics import Metric, select_metrics
 
 WIDEST = 6
 """Metrics side by side on a terminal."""
@@ -94,7 +94,7 @@ def score_inputs(
     chosen = select_metrics(metrics, reference=reference is not None)
     plan = plan_units(a, b, fused, reference)
     report_left_out([*plan.bad, *plan.missing])
-    scores, seen, bad = run_plan(plan, [metric.name for metric in chosen], workers)
+    scores, seen, bad = run_plan(plan, chosen, workers)
     warn_of_lossy_files(seen, plan.methods)
     notes = [*describe_inputs(scores, seen), *(f"{m.symbol} ({m.name}): {m.convention}" for m in chosen)]
     outputs.write_scores(scores, notes)
@@ -108,12 +108,12 @@ def score_inputs(
     return 1 if plan.bad or bad or (strict and plan.missing) else 0
 
 
-def run_plan(plan: ScoringPlan, metrics: Sequence[str], workers: int) -> tuple[Scores, Counter, bool]:
+def run_plan(plan: ScoringPlan, metrics: Sequence[Metric], workers: int) -> tuple[Scores, Counter, bool]:
     """Score every unit, over processes, with progress on stderr.
 
     Args:
         plan: which images belong together.
-        metrics: names.
+        metrics: by which.
         workers: processes.
 
     Returns:

@@ -13,7 +13,7 @@ from sigforge.core.colour import luma
 from sigforge.core.errors import ImageError, UserError
 from sigforge.core.images import decode_bytes, is_grey, read_bytes
 from sigforge.dataset.tables import Quarantined
-from sigforge.metrics import score
+from sigforge.metrics import Metric, score
 
 LUMA = "Y = 0.299 R + 0.587 G + 0.114 B"
 """What :func:`sigforge.core.colour.luma` computes."""
@@ -95,12 +95,12 @@ def plan_units(a: Path, b: Path, fused: Sequence[Path], reference: Path | None =
     return ScoringPlan(tuple(job.name for job in jobs), tuple(sorted(made)), tuple(units), _once(bad), tuple(missing))
 
 
-def score_units(units: Sequence[ScoringUnit], *, metrics: Sequence[str]) -> list[UnitScores]:
+def score_units(units: Sequence[ScoringUnit], *, metrics: Sequence[Metric]) -> list[UnitScores]:
     """Score several pairs, one image after the other."""
     return [score_unit(unit, metrics=metrics) for unit in units]
 
 
-def score_unit(unit: ScoringUnit, *, metrics: Sequence[str]) -> UnitScores:
+def score_unit(unit: ScoringUnit, *, metrics: Sequence[Metric]) -> UnitScores:
     """Score every fused image of a pair on luma of the 8-bit images.
 
     A fused image that cannot be used is left out; a source or reference that cannot takes the pair with it.
@@ -121,7 +121,7 @@ def score_unit(unit: ScoringUnit, *, metrics: Sequence[str]) -> UnitScores:
             result.left_out.append(_quarantined(error))
             continue
         values = score(_batch(fused), a, b, metrics=metrics, reference=reference[0] if reference else None)
-        result.values[method] = tuple(float(values[name]) for name in metrics)
+        result.values[method] = tuple(float(values[metric.name]) for metric in metrics)
     return result
 
 

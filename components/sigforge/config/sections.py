@@ -1,6 +1,6 @@
 """The sections of params.yaml: one frozen pydantic model each, strict about keys, types and ranges."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -11,6 +11,9 @@ from sigforge.methods.sigfusion.sigformer import SigFormerConfig
 from sigforge.release.layout import ReleaseTitle
 from sigforge.synthesis.gates import Gates
 from sigforge.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from sigforge.metrics import Metric
 
 
 class Section(BaseModel):
@@ -215,6 +218,13 @@ class EvaluateParams(Section):
             except UserError as error:
                 raise ValueError(str(error)) from None
         return names
+
+    @property
+    def chosen(self) -> "list[Metric]":
+        """The metrics, in the order of the columns."""
+        from sigforge.metrics import get_metric
+
+        return [get_metric(name) for name in self.metrics]
 
 
 class RealismParams(Section):

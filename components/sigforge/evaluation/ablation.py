@@ -25,7 +25,7 @@ from sigforge.evaluation.table_formats import (
     to_html,
     to_markdown,
 )
-from sigforge.metrics import get_metric
+from sigforge.metrics import Metric, get_metric
 from sigforge.metrics.registry import PAPER as METRICS
 
 ROWS = "rows.json"
@@ -111,15 +111,14 @@ class AblationTable:
     def below_default(self, row: Ablation, *, paper: bool = False) -> str:
         """In how many of the comparable metrics a row is worse than Default: ``5/6``; empty where there is none."""
         values, default = ((one.paper if paper else one.ours) for one in (row, self._default))
-        signs = {name: 1 if get_metric(name).higher_is_better else -1 for name in METRICS}
-        both = [name for name in METRICS if values.get(name) is not None and default.get(name) is not None]
-        worse = [name for name in both if signs[name] * values[name] < signs[name] * default[name]]
+        both = [m for m in self._metrics if values.get(m.name) is not None and default.get(m.name) is not None]
+        signs = {metric.name: 1 if metric.higher_is_better else -1 for metric in both}
+        worse = [name for name, sign in signs.items() if sign * values[name] < sign * default[name]]
         return f"{len(worse)}/{len(both)}" if both and row is not self._default else ""
 
     def printed(self) -> PrintedTable:
         """For :mod:`~sigforge.evaluation.table_formats`: the paper's numbers are quoted, failures told below."""
-        metrics = [get_metric(name) for name in METRICS]
-        columns = [head for one in metrics for head in (f"{one.symbol} {one.arrow} ours", f"{one.symbol} paper")]
+        columns = [head for one in self._metrics for head in (f"{one.symbol} {one.arrow} ours", f"{one.symbol} paper")]
         heads = ["row", "parameters", *columns, "below Default: ours", "paper"]
         grid = PrintedGrid([PrintedHead(head) for head in heads], [self._cells(row) for row in self.rows], names=2)
         failures = [f"{row.name} failed: {row.error}" for row in self.rows if row.error]
@@ -131,6 +130,10 @@ class AblationTable:
             cells += [PrintedCell(row.cell(name)), PrintedCell(row.cell(name, paper=True), "quoted")]
         worse = PrintedCell(self.below_default(row)), PrintedCell(self.below_default(row, paper=True), "quoted")
         return [*cells, *worse]
+
+    @property
+    def _metrics(self) -> list[Metric]:
+        return [get_metric(name) for name in METRICS]
 
     @property
     def _default(self) -> Ablation:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from sigforge.core.errors import UserError
 from sigforge.core.files import write_atomic
-from sigforge.metrics import get_metric
+from sigforge.metrics import Metric
 
 FORMATS = (".svg", ".png")
 COLORS = ("#d9652a", "#2f86c9", "#1f9b78", "#a06cc8", "#8a8a8a")
@@ -32,7 +32,7 @@ def check_format(path: Path) -> None:
         raise UserError(f"{path}: no format for a plot: end its name in {' or '.join(FORMATS)}")
 
 
-def write_plot(path: Path, values: np.ndarray, methods: Sequence[str], metrics: Sequence[str]) -> None:
+def write_plot(path: Path, values: np.ndarray, methods: Sequence[str], metrics: Sequence[Metric]) -> None:
     """Draw a box (quartiles, median, whiskers from 5 to 95 %) and the single images per method and metric.
 
     The same scores give the same bytes.
@@ -41,7 +41,7 @@ def write_plot(path: Path, values: np.ndarray, methods: Sequence[str], metrics: 
         path: ends in ``.svg`` or ``.png``.
         values: (P, M, K) scores; what is not finite is not drawn.
         methods: M names.
-        metrics: K names from the registry.
+        metrics: K of them.
 
     Raises:
         UserError: another extension, or the file cannot be written.
@@ -54,13 +54,12 @@ def write_plot(path: Path, values: np.ndarray, methods: Sequence[str], metrics: 
         panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
         for axes in panels[len(metrics) :]:
             axes.set_visible(False)
-        for k, (axes, name) in enumerate(zip(panels, metrics, strict=False)):
-            _panel(axes, values[:, :, k], methods, name)
+        for k, (axes, metric) in enumerate(zip(panels, metrics, strict=False)):
+            _panel(axes, values[:, :, k], methods, metric)
         write_atomic(path, _encode(figure, path.suffix.lower()))
 
 
-def _panel(axes: Axes, values: np.ndarray, methods: Sequence[str], name: str) -> None:
-    metric = get_metric(name)
+def _panel(axes: Axes, values: np.ndarray, methods: Sequence[str], metric: Metric) -> None:
     finite = [column[np.isfinite(column)] for column in values.T]
     random = np.random.default_rng(0)
     for place, (scores, color) in enumerate(zip(finite, cycle(COLORS), strict=False)):
@@ -73,7 +72,7 @@ def _panel(axes: Axes, values: np.ndarray, methods: Sequence[str], name: str) ->
     axes.boxplot(finite, positions=places, **shape, **style)
     axes.set_yticks(places, [method.replace("$", r"\$") for method in methods])
     axes.set_ylim(len(methods) - 0.5, -0.5)
-    axes.set_title(f"{metric.symbol} {metric.arrow}  ({name})", loc="left", fontsize=9)
+    axes.set_title(f"{metric.symbol} {metric.arrow}  ({metric.name})", loc="left", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", alpha=0.2, linewidth=0.5)
 

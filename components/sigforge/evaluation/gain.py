@@ -10,7 +10,7 @@ from sigforge.evaluation.result_tables import SIMULATED_DATA
 from sigforge.evaluation.statistics import RESAMPLES, bootstrap_interval
 from sigforge.evaluation.table_formats import UNDEFINED, Mark, PrintedCell, PrintedGrid, PrintedHead, PrintedTable
 from sigforge.methods.systems.trained import AFTER_SYNTHETIC
-from sigforge.metrics import Metric, get_metric
+from sigforge.metrics import Metric
 
 MARKS: dict[int, Mark] = {1: "best", -1: "worse", 0: ""}
 """By sign."""
@@ -76,12 +76,12 @@ class GainTable:
         return PrintedTable(f"Gain: {self.task}", self.caption, [PrintedGrid(heads, rows)])
 
 
-def build_gain(task: str, values: Sequence[dict], metrics: Sequence[str], *, simulated: bool) -> GainTable:
+def build_gain(task: str, values: Sequence[dict], metrics: Sequence[Metric], *, simulated: bool) -> GainTable:
     """The table of a task; without rows where no system was trained both ways.
 
     Args:
         values: rows ``pair_id, method, metric, value`` of ``metrics.parquet``.
-        metrics: names, in the order of the columns.
+        metrics: in the order of the columns.
     """
     scores = {(row["method"], row["metric"], row["pair_id"]): row["value"] for row in values}
     methods, pairs = {row["method"] for row in values}, sorted({row["pair_id"] for row in values})
@@ -91,10 +91,10 @@ def build_gain(task: str, values: Sequence[dict], metrics: Sequence[str], *, sim
         return np.array([scores[method, metric, pair] for pair in pairs])
 
     rows = {
-        name: [change(column(name, m), column(name + AFTER_SYNTHETIC, m), get_metric(m)) for m in metrics]
+        name: [change(column(name, m.name), column(name + AFTER_SYNTHETIC, m.name), m) for m in metrics]
         for name in systems
     }
-    return GainTable(task, len(pairs), simulated, tuple(map(get_metric, metrics)), rows)
+    return GainTable(task, len(pairs), simulated, tuple(metrics), rows)
 
 
 def change(before: np.ndarray, after: np.ndarray, metric: Metric) -> MetricChange:
@@ -111,6 +111,7 @@ def change(before: np.ndarray, after: np.ndarray, metric: Metric) -> MetricChang
         both means, the 95 % paired bootstrap interval of the difference, and its sign: 1 better, -1 worse, 0 undecided.
 
     Example:
+        >>> from sigforge.metrics import get_metric
         >>> values = np.linspace(0.4, 0.6, 20)
         >>> change(values, values + 0.1, get_metric("q_g")).sign
         1

@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from sigforge.evaluation.statistics import EXACT_PAIRS, RESAMPLES, ROUNDS, bootstrap_interval, permutation_test
 from sigforge.evaluation.table_formats import UNDEFINED, Mark, PrintedCell, PrintedGrid, PrintedHead, PrintedTable
-from sigforge.metrics import Metric, get_metric
+from sigforge.metrics import Metric
 
 WIDEST = 8
 """Metrics side by side; more go into further grids."""
@@ -110,7 +110,7 @@ class Leaderboard:
 
 
 def build_leaderboard(
-    values: np.ndarray, methods: Sequence[str], metrics: Sequence[str], *, notes: Sequence[str] = ()
+    values: np.ndarray, methods: Sequence[str], metrics: Sequence[Metric], *, notes: Sequence[str] = ()
 ) -> Leaderboard:
     """Means, intervals, places, ranks and tests.
 
@@ -121,16 +121,17 @@ def build_leaderboard(
     Args:
         values: (P, M, K) scores on pairs that every method has, P >= 1.
         methods: M names.
-        metrics: K names from the registry.
+        metrics: K of them.
         notes: lines to stand under the table.
 
     Example:
+        >>> from sigforge.metrics import get_metric
         >>> values = np.array([[[0.5], [0.7]], [[0.4], [0.6]]])
-        >>> board = build_leaderboard(values, ["mean", "gff"], ["q_g"])
+        >>> board = build_leaderboard(values, ["mean", "gff"], [get_metric("q_g")])
         >>> board.methods, board.ranks, [cell.text for cell in board.columns[0].cells]
         (('gff', 'mean'), (1.0, 2.0), ['0.650', '0.450'])
     """
-    columns = [build_column(values[:, :, k], get_metric(name)) for k, name in enumerate(metrics)]
+    columns = [build_column(values[:, :, k], metric) for k, metric in enumerate(metrics)]
     counted = _one_per_family(columns)
     ranks = np.mean([column.ranks for column in counted], axis=0).tolist()
     order = sorted(range(len(methods)), key=lambda m: (ranks[m], methods[m]))

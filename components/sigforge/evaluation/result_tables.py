@@ -8,7 +8,7 @@ import numpy as np
 
 from sigforge.core.escape import csv_text
 from sigforge.evaluation.table_formats import UNDEFINED, Mark, PrintedCell, PrintedGrid, PrintedHead, PrintedTable
-from sigforge.metrics import Metric, get_metric
+from sigforge.metrics import Metric
 
 SIMULATED_DATA = "simulated demo data"
 OUR_LABEL = "SigFusion"
@@ -89,13 +89,13 @@ class ResultTable:
 
 
 def build_tables(
-    task: str, values: Sequence[dict], metrics: Sequence[str], *, ours: str, simulated: bool = False
+    task: str, values: Sequence[dict], metrics: Sequence[Metric], *, ours: str, simulated: bool = False
 ) -> list[ResultTable]:
     """The table over all pairs and, where there are several subtasks, one for each.
 
     Args:
         values: rows ``pair_id, subtask, method, metric, value`` of ``metrics.parquet``.
-        metrics: names, in the order of the columns.
+        metrics: in the order of the columns.
         ours: the method listed last and marked.
     """
     subtasks = sorted({row["subtask"] for row in values})
@@ -119,17 +119,17 @@ def _csv_lines(table: ResultTable) -> Iterator[tuple[object, ...]]:
 
 
 def _table(
-    task: str, subtask: str, values: Sequence[dict], metrics: Sequence[str], ours: str, simulated: bool
+    task: str, subtask: str, values: Sequence[dict], metrics: Sequence[Metric], ours: str, simulated: bool
 ) -> ResultTable:
     methods = sorted({row["method"] for row in values}, key=lambda name: (name == ours, name))
     grouped: dict[tuple[str, str], list[float]] = {}
     for row in values:
         grouped.setdefault((row["method"], row["metric"]), []).append(row["value"])
-    columns = [_column([grouped[method, name] for method in methods], get_metric(name)) for name in metrics]
+    columns = [_column([grouped[method, metric.name] for method in methods], metric) for metric in metrics]
     cells = zip(*columns, strict=True)
     rows = (TableRow(method, method == ours, row) for method, row in zip(methods, cells, strict=True))
     pairs = len({row["pair_id"] for row in values})
-    return ResultTable(task, subtask, pairs, simulated, tuple(get_metric(name) for name in metrics), tuple(rows))
+    return ResultTable(task, subtask, pairs, simulated, tuple(metrics), tuple(rows))
 
 
 def _column(values: Sequence[Sequence[float]], metric: Metric) -> list[TableCell]:

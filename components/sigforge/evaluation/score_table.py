@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sigforge.core.files import atomic_path
+from sigforge.metrics import Metric
 
 PAIRS = 4096
 """Written to a file at a time."""
@@ -22,12 +23,13 @@ class Scores:
     Args:
         pairs: P names, in the order of the files written.
         methods: M names, likewise.
-        metrics: K names.
+        metrics: K of them.
         values: float64 (P, M, K); NaN where a metric is undefined.
         scored: bool (P, M); false where a method has no image of a pair that could be scored.
 
     Example:
-        >>> scores = Scores.empty(["day", "night"], ["gff"], ["q_g", "sd"])
+        >>> from sigforge.metrics import select_metrics
+        >>> scores = Scores.empty(["day", "night"], ["gff"], select_metrics("q_g, sd"))
         >>> scores.put(0, 0, (0.7, 40.0))
         >>> scores.scored.ravel().tolist(), len(scores.shared)
         ([True, False], 1)
@@ -35,18 +37,18 @@ class Scores:
 
     pairs: Sequence[str]
     methods: Sequence[str]
-    metrics: Sequence[str]
+    metrics: Sequence[Metric]
     values: np.ndarray
     scored: np.ndarray
 
     @classmethod
-    def empty(cls, pairs: Sequence[str], methods: Sequence[str], metrics: Sequence[str]) -> "Scores":
+    def empty(cls, pairs: Sequence[str], methods: Sequence[str], metrics: Sequence[Metric]) -> "Scores":
         """Room for scores, none there yet.
 
         Args:
             pairs: ids of the P pairs, in the order of the first axis.
             methods: names of the M methods, the second axis.
-            metrics: names of the K metrics, the last axis.
+            metrics: K of them, the last axis.
         """
         shape = len(pairs), len(methods)
         return cls(pairs, methods, metrics, np.full((*shape, len(metrics)), np.nan), np.zeros(shape, bool))
@@ -74,7 +76,7 @@ class Scores:
         """
         with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("pair", "method", *self.metrics))
+            writer.writerow(("pair", "method", *(metric.name for metric in self.metrics)))
             for pair, method, values in self._rows(0, len(self.pairs)):
                 writer.writerow((pair, method, *(f"{value:.10g}" for value in values)))
 
@@ -84,7 +86,11 @@ class Scores:
         Raises:
             UserError: the file cannot be written.
         """
-        columns = [("pair", pa.string()), ("method", pa.string()), *((name, pa.float64()) for name in self.metrics)]
+        columns = [
+            ("pair", pa.string()),
+            ("method", pa.string()),
+            *((metric.name, pa.float64()) for metric in self.metrics),
+        ]
         schema = pa.schema(columns, metadata=dict(facts))
         with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
             for start in range(0, len(self.pairs), PAIRS):

@@ -15,8 +15,9 @@ from sigforge.core.images import read_image
 from sigforge.core.parallel import run_units
 from sigforge.core.parquet import read_table
 from sigforge.core.progress import Progress
+from sigforge.core.provenance import code_hash
 from sigforge.dataset.tables import Pair
-from sigforge.metrics import score
+from sigforge.metrics import Metric, score
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("pair_id", "subtask", "method", "metric")] + [("value", pa.float64())]
@@ -36,7 +37,7 @@ def score_methods(
     folder: Path,
     fused: Mapping[str, Fused],
     pairs: Sequence[Pair],
-    metrics: Sequence[str],
+    metrics: Sequence[Metric],
     *,
     workers: int = 1,
     bar: Progress,
@@ -47,7 +48,7 @@ def score_methods(
         folder: keeps ``scores/<method>.parquet``; those of other methods, and those of other images, are removed.
         fused: method to its images.
         pairs: what to score.
-        metrics: names from the registry.
+        metrics: by which, in the order of their columns.
         workers: processes.
         bar: is told of every image, measured or kept.
     """
@@ -56,10 +57,11 @@ def score_methods(
     for stale in kept.glob("*.parquet"):
         if stale.stem not in fused:
             stale.unlink()
+    code = code_hash(*(metric.module for metric in metrics))
     rows: list[Row] = []
     pending: dict[str, str] = {}
     for method, images in fused.items():
-        made_from = _made_from(images, pairs, metrics)
+        made_from = _made_from(images, pairs, metrics, code)
         if (found := _read(kept / f"{method}.parquet", made_from)) is None:
             pending[method] = made_from
             continue
@@ -71,11 +73,11 @@ def score_methods(
     return _sorted(rows)
 
 
-def score_image(unit: tuple[Pair, str, Path], *, metrics: Sequence[str]) -> list[Row]:
+def score_image(unit: tuple[Pair, str, Path], *, metrics: Sequence[Metric]) -> list[Row]:
     """All metrics of one fused image, on luma of the final 8-bit files."""
     pair, method, path = unit
     planes = [_grey(source) for source in (path, pair.a_path, pair.b_path)]
-    values = score(*planes, metrics=tuple(metrics))
+    values = score(*planes, metrics=metrics)
     facts = {"pair_id": pair.pair_id, "subtask": pair.subtask, "method": method}
     return [facts | {"metric": name, "value": float(value[0])} for name, value in values.items()]
 
@@ -89,7 +91,7 @@ def _measure(
     pending: Mapping[str, str],
     fused: Mapping[str, Fused],
     pairs: Sequence[Pair],
-    metrics: Sequence[str],
+    metrics: Sequence[Metric],
     workers: int,
     bar: Progress,
 ) -> Iterator[tuple[str, list[Row]]]:
@@ -109,9 +111,9 @@ def _sorted(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: tuple(row[name] for name in ("method", "metric", "pair_id")))
 
 
-def _made_from(images: Fused, pairs: Sequence[Pair], metrics: Sequence[str]) -> str:
+def _made_from(images: Fused, pairs: Sequence[Pair], metrics: Sequence[Metric], code: str) -> str:
     facts = [[pair.pair_id, pair.a_sha256, pair.b_sha256, sha256_file(images[pair.pair_id])] for pair in pairs]
-    return hash_of([facts, list(metrics)])
+    return hash_of([facts, [metric.name for metric in metrics], code])
 
 
 def _read(path: Path, made_from: str) -> list[Row] | None:

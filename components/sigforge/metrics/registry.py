@@ -1,7 +1,9 @@
-"""The registry of fusion metrics: each is a function of a :class:`MetricContext`, with the facts that tables need."""
+"""Registry of fusion metrics: each is a function of a :class:`MetricContext`, with the facts that tables need.
 
-import difflib
-import re
+The modules of this package, and those that installed packages name as entry points ``sigforge.metrics``, are imported
+when the first metric is asked for.
+"""
+
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
@@ -10,6 +12,8 @@ import numpy as np
 from torch import Tensor
 
 from sigforge.core.errors import UserError
+from sigforge.core.provenance import module_of
+from sigforge.core.registry import Registry
 from sigforge.metrics.context import MetricContext
 
 MetricFunction = Callable[[MetricContext], Tensor]
@@ -24,8 +28,6 @@ BOTH = ("q_g_min", "q_p_min", "vif_min", "ssim_local_min", "nabf")
 DISTANCES = ("distance_a", "distance_b")
 #: Words that stand for several metrics.
 WORDS = {"paper": PAPER, "both": (*BOTH, *DISTANCES)}
-
-_METRICS: dict[str, "Metric"] = {}
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,14 @@ class Metric:
     ranked: bool = True
 
     @property
+    def module(self) -> str:
+        """The module that defines it, whose imports decide its values."""
+        return module_of(self.function)
+
+    @property
     def family(self) -> str:
         """The module of ``sigforge.metrics`` that holds the metric, e.g. ``gradient``."""
-        return self.function.__module__.rpartition(".")[2]
+        return self.module.rpartition(".")[2]
 
     @property
     def arrow(self) -> str:
@@ -93,6 +100,9 @@ class Metric:
             [0.25, 0.25]
         """
         return values if self.target is None else abs(values - self.target)
+
+
+METRICS: Registry[Metric] = Registry("metric", modules=("sigforge.metrics.*",), group="sigforge.metrics")
 
 
 def metric(
@@ -135,11 +145,8 @@ def metric(
     """
 
     def register(function: MetricFunction) -> MetricFunction:
-        name = function.__name__
-        if name in _METRICS:
-            raise ValueError(f"metric {name!r} is registered twice; give the variant a name of its own")
-        _METRICS[name] = Metric(
-            name=name,
+        entry = Metric(
+            name=function.__name__,
             symbol=symbol,
             higher_is_better=higher_is_better,
             range=range,
@@ -155,6 +162,7 @@ def metric(
             variant_of=variant_of,
             ranked=ranked,
         )
+        METRICS.add(entry.name, entry, holder=entry.module)
         return function
 
     return register
@@ -170,19 +178,15 @@ def get_metric(name: str) -> Metric:
         >>> get_metric("q_g").symbol
         'Q_G'
     """
-    if name in _METRICS:
-        return _METRICS[name]
-    nearest = difflib.get_close_matches(str(name).lower(), _METRICS, n=1)
-    advice = f"did you mean {nearest[0]!r}?" if nearest else f"choose from {', '.join(list_metrics())}"
-    raise UserError(f"unknown metric {name!r}: {advice}")
+    return METRICS.get(name)
 
 
-def select_metrics(metrics: str | Iterable[str], *, sources: int = 2, reference: bool = False) -> list[Metric]:
+def select_metrics(metrics: str | Iterable[str | Metric], *, sources: int = 2, reference: bool = False) -> list[Metric]:
     """The metrics that names stand for, without repetition, in the order given.
 
     Args:
-        metrics: names, or one string of names separated by commas. ``paper`` stands for the six of the paper's tables,
-            ``both`` for :data:`BOTH` and :data:`DISTANCES`,
+        metrics: metrics or their names, or one string of names separated by commas. ``paper`` stands for the six of
+            the paper's tables, ``both`` for :data:`BOTH` and :data:`DISTANCES`,
             ``all`` for every metric that is defined for these sources and needs nothing that is not there.
         sources: how many sources each fused image has.
         reference: whether there is a ground-truth fused image.
@@ -201,7 +205,7 @@ def select_metrics(metrics: str | Iterable[str], *, sources: int = 2, reference:
             every = map(get_metric, list_metrics())
             chosen |= {entry.name: entry for entry in every if not _obstacle(entry, sources, reference)}
             continue
-        for entry in map(get_metric, WORDS.get(name, (name,))):
+        for entry in [name] if isinstance(name, Metric) else map(get_metric, WORDS.get(name, (name,))):
             if obstacle := _obstacle(entry, sources, reference):
                 raise UserError(f"metric {entry.name!r} {obstacle}")
             chosen[entry.name] = entry
@@ -223,4 +227,4 @@ def list_metrics() -> list[str]:
         >>> set(PAPER) <= set(list_metrics())
         True
     """
-    return sorted(_METRICS, key=lambda name: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)])
+    return list(METRICS.names())

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sigforge.metrics.context import MetricContext
-from sigforge.metrics.registry import PAPER, select_metrics
+from sigforge.metrics.registry import PAPER, Metric, select_metrics
 
 #: Images are scored together up to this many pixels, on a CPU and on a GPU: more of them leave the cache (eight images
 #: of 512x512 at once took 98 ms each for Q_G, one by one 24) and need more memory.
@@ -19,7 +19,7 @@ def score(
     a: Tensor,
     b: Tensor,
     *more: Tensor,
-    metrics: str | Iterable[str] = PAPER,
+    metrics: str | Iterable[str | Metric] = PAPER,
     reference: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Score fused images against their sources, and against the true fused image where there is one.
@@ -32,8 +32,8 @@ def score(
         a: first source, same shape and range; `ir`, `ct|pet|spect`, `near` or `under`.
         b: second source, same shape and range; `vis`, `mri`, `far` or `over`.
         more: further sources, same shape and range, for the metrics whose ``sources`` are ``many``.
-        metrics: names from :func:`sigforge.metrics.list_metrics`; ``paper`` for the six of the paper's tables,
-            ``all`` for every metric that these inputs allow.
+        metrics: metrics, or names from :func:`sigforge.metrics.list_metrics`; ``paper`` for the six of the paper's
+            tables, ``all`` for every metric that these inputs allow.
         reference: true fused images, same shape and range.
 
     Returns:

@@ -47,7 +47,7 @@ def run(context: StageContext) -> None:
     fused = {name: fuse_pairs(folder / name, *network, pairs, context, device) for name, network in networks.items()}
     fused |= others
     with progress(context.name, len(fused) * len(pairs)) as bar:
-        rows = score_methods(folder, fused, pairs, params.evaluate.metrics, workers=params.compute.workers, bar=bar)
+        rows = score_methods(folder, fused, pairs, params.evaluate.chosen, workers=params.compute.workers, bar=bar)
     write_rows(folder / "metrics.parquet", rows)
     summary = summarise(rows, task, len(pairs), model_fingerprint(model))
     write_atomic(folder / "summary.json", json.dumps(summary, indent=1))

@@ -25,7 +25,6 @@ from sigforge.methods.registry import FusionMethod
 from sigforge.methods.sigfusion.plgn import Plgn, load_plgn
 from sigforge.methods.systems.trained import SYNTHETIC, is_system, method_of_system, tabled_systems
 from sigforge.methods.weights import HISTORY, MODEL
-from sigforge.metrics import get_metric
 from sigforge.report.figures import curves_figure, signals_figure
 from sigforge.report.gallery import GalleryScene, pair_scene, picture, scores_of
 from sigforge.report.html import ReportPage, SignalPart, TaskPart, modulation_rows, render
@@ -56,7 +55,7 @@ def run(context: StageContext) -> None:
         tasks=parts,
         pretrain_curves=curves_figure([("Eq. 15", pretrain)], "pretrain"),
         pretrain=validation(pretrain),
-        metrics=[get_metric(name) for name in context.params.evaluate.metrics],
+        metrics=context.params.evaluate.chosen,
         methods=methods,
     )
     for part in parts:
@@ -105,7 +104,7 @@ def task_part(context: StageContext, task: str, originals: Originals) -> TaskPar
     pairs = read_pairs(manifest)
     values = metric_values(context, task)
     summary = json.loads(need(context.folder("evaluate", task) / "summary.json", f"evaluate@{task}").read_text())
-    metrics, simulated = context.params.evaluate.metrics, any(is_simulated(pair) for pair in pairs)
+    metrics, simulated = context.params.evaluate.chosen, any(is_simulated(pair) for pair in pairs)
     tables = build_tables(task, values, metrics, ours=OURS, simulated=simulated)
     plgn = load_plgn(need(context.folder("plgn", task) / MODEL, f"plgn@{task}"))
     shards = ShardPairs(context.folder("synth", task))
