@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from sigforge.core.colour import luma
-from sigforge.methods.load import get_method, load
+from sigforge.methods.loading import load
 from sigforge.methods.published.checkpoints import load_network
+from sigforge.methods.registry import get_method
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared/reference/golden"
 

@@ -20,6 +20,7 @@ import torch
 import yaml
 from contact_sheet import contact_sheet
 
+from sigforge import models
 from sigforge.config.load import overlay, resolve_path, validate
 from sigforge.config.sections import FolderPairs, Params
 from sigforge.core.device import machine
@@ -32,13 +33,13 @@ from sigforge.dataset.sources.folders import check_pair, drop_duplicates, pair_f
 from sigforge.dataset.tables import Pair, Quarantined
 from sigforge.dataset.tasks import OURS, TASKS
 from sigforge.evaluation.scores import score_image
-from sigforge.methods import load as models
 from sigforge.methods.cost import COST_SIZE
+from sigforge.methods.loading import method_in
 from sigforge.methods.produce import configured
 from sigforge.methods.registry import FusionMethod
 from sigforge.methods.sigfusion.fusion import FusionNet
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
-from sigforge.methods.systems.trained import get_system, list_systems, trained_systems
+from sigforge.methods.systems.method import get_system, list_systems, trained_systems
 from sigforge.methods.weights import MODEL, read_kind, read_weights
 from sigforge.metrics import PAPER, get_metric, select_metrics
 from sigforge.stages._base import StageContext
@@ -181,7 +182,7 @@ def fuse(name: str, pairs: Sequence[Pair], context: StageContext, model: Path | 
     if model is None:
         options = getattr(context.params.fuse, context.task)[name]
         return len(fuse_corpus(folder, name, options, pairs, context, Progress(name, len(pairs))))
-    made = fuse_pairs(folder, model, lambda: models.load(model).fuse, pairs, context, "cpu")
+    made = fuse_pairs(folder, model, method_in(model), pairs, context, "cpu")
     return sum(path.stat().st_mtime >= started for path in made.values())
 
 

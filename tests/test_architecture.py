@@ -1,6 +1,7 @@
 """The rules of the house that a reader relies on: who imports whom, and that dvc.yaml names what stages depend on."""
 
 import ast
+from collections.abc import Iterable
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
@@ -8,16 +9,26 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sigforge import methods
 from sigforge.core.provenance import closure, files_of, module_of
+from sigforge.methods.registry import METHODS
 from sigforge.methods.systems.registry import SYSTEMS
+from sigforge.methods.trained import TrainedMethod
+from sigforge.metrics.registry import METRICS
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "components/sigforge"
 STAGES = [path.stem for path in (LIBRARY / "stages").glob("*.py") if not path.stem.startswith("_")]
 FOUND_BY_NAME = {"fuse": "methods", "systems": "methods/systems", "transfer": "methods/systems", "evaluate": "methods"}
 """Room of what a stage finds in a registry, which no import shows."""
-TRAININGS = tuple(module_of(system.trainings) for system in SYSTEMS.entries())
-FOUND_MODULES = {"systems": TRAININGS, "transfer": TRAININGS}
+TRAININGS = [module_of(system.trainings) for system in SYSTEMS.entries()]
+FOUND_MODULES = {
+    "fuse": [method.module for method in METHODS.entries() if not isinstance(method, TrainedMethod)],
+    "systems": TRAININGS,
+    "transfer": TRAININGS,
+    "evaluate": [entry.module for entry in (*METHODS.of(TrainedMethod), *METRICS.entries())],
+}
+"""The modules themselves."""
 DOORS = ("sigforge.stages", "sigforge.cli", "sigforge.tracking", "sigforge.config", "sigforge.report")
 NUMERICS = ("sigforge.core", "sigforge.signal", "sigforge.metrics", "sigforge.losses", "sigforge.shards")
 
@@ -79,6 +90,12 @@ def test_the_ground_floor_stands_on_itself(module):
     }
 
 
+@pytest.mark.parametrize("module", SIGFORGE)
+def test_names_are_imported_from_where_they_are_made(module):
+    """``sigforge.methods`` finds names for users only when asked, so an import from it would hide what decides a result."""
+    assert not {f"sigforge.methods.{name}" for name in methods.__all__} & imports(module)
+
+
 @pytest.mark.parametrize("module", FLOWS)
 def test_flows_run_targets_not_stage_code(module):
     assert not any(name.startswith("sigforge.stages") for name in imports(module))
@@ -103,7 +120,7 @@ def test_dvc_deps_are_the_code_that_decides_the_result(stage):
     code = {dep for dep in deps if dep.startswith("components/")}
     needed = [
         path
-        for path in files_of(closure(f"sigforge.stages.{stage}", *FOUND_MODULES.get(stage, ())))
+        for path in files_of(closure(f"sigforge.stages.{stage}", *own(FOUND_MODULES.get(stage, ()))))
         if says_something(path)
     ]
     files = {path.relative_to(ROOT).as_posix() for path in needed}
@@ -112,6 +129,11 @@ def test_dvc_deps_are_the_code_that_decides_the_result(stage):
     assert {file for file in files if not any(file == dep or file.startswith(f"{dep}/") for dep in code)} == set()
     idle = {dep for dep in code - {watched} if not any(file == dep or file.startswith(f"{dep}/") for file in files)}
     assert idle == set()
+
+
+def own(names: Iterable[str]) -> list[str]:
+    """Without those of packages that somebody has installed beside this one."""
+    return [name for name in names if name.startswith("sigforge.")]
 
 
 def says_something(path: Path) -> bool:

@@ -1,9 +1,10 @@
-"""Every way to fuse, by one name; the same as :mod:`sigforge.methods.load`.
+"""Every way to fuse, by one name; the same as :mod:`sigforge.methods`.
 
 >>> {"gff", "sigfusion"} <= set(list_methods("vif"))
 True
 """
 
-from sigforge.methods.load import get_method, list_methods, load
+from sigforge.methods.loading import load
+from sigforge.methods.registry import get_method, list_methods
 
 __all__ = ["get_method", "list_methods", "load"]

@@ -16,11 +16,9 @@ from sigforge.core.errors import UserError
 from sigforge.core.images import read_image, to_uint8, write_image
 from sigforge.dataset.tables import Photo, read_quarantine
 from sigforge.dataset.tasks import TASKS, Task
-from sigforge.methods import registry as baselines
 from sigforge.methods.apply import fuse_arrays
-from sigforge.methods.load import get_method as get_any
-from sigforge.methods.load import list_methods, load
-from sigforge.methods.registry import get_method
+from sigforge.methods.loading import load
+from sigforge.methods.registry import get_method, list_methods
 from sigforge.methods.sigfusion.fusion import KIND as FUSION
 from sigforge.methods.sigfusion.fusion import FusionNet
 from sigforge.methods.sigfusion.plgn import KIND as PLGN
@@ -146,7 +144,7 @@ def test_methods_lists_what_a_task_can_use():
 
 def test_every_classical_method_loads_and_fuses():
     a, b = torch.rand(2, 2, 1, 33, 40)
-    for name in baselines.list_methods():
+    for name in list_methods(kind="classical"):
         fused = load(name).fuse(a, b)
         assert fused.shape == a.shape and 0 <= fused.min() and fused.max() <= 1
 
@@ -168,7 +166,7 @@ def test_names_and_files_that_are_none(pairs):
     with pytest.raises(UserError, match="'?': choose from .*, dwt, .*, gff, .*, sigfusion"):
         load("?")
     with pytest.raises(UserError, match="trained weights"):
-        get_any("sigfusion").fuse(*torch.rand(2, 1, 1, 8, 8))
+        get_method("sigfusion").fuse(*torch.rand(2, 1, 1, 8, 8))
     with pytest.raises(UserError, match="no such model file"):
         load("nothing.safetensors")
     torch_net = torch.nn.Linear(2, 2)

@@ -4,9 +4,9 @@ import pytest
 from typer.testing import CliRunner
 
 from sigforge.cli.app import app
-from sigforge.methods.load import get_method, list_methods
 from sigforge.methods.published.checkpoints import ENVIRONMENT, weights_file
-from sigforge.methods.published.registry import get_published, list_published
+from sigforge.methods.published.method import list_published
+from sigforge.methods.registry import get_method, list_methods
 
 
 @pytest.fixture(autouse=True)
@@ -32,13 +32,13 @@ def test_the_table_tells_size_cost_and_terms():
 
 def test_the_table_tells_what_is_imported():
     for count, task in enumerate(("vif", "mif", "mfif", "mef"), start=1):
-        weights_file(get_published("refusion").weights_for(task)).touch()
+        weights_file(get_method("refusion").weights_for(task)).touch()
         assert row("refusion")[6].startswith(f"{count} of 4" if count < 4 else "imported")
 
 
 @pytest.mark.parametrize("name", list_published())
 def test_one_method_is_told_with_everything_its_registry_entry_says(name):
-    method, told = get_published(name), run(name).output
+    method, told = get_method(name), run(name).output
     assert f"{method.parameters:,}" in told and f"{method.flops / 1e9:.1f} per 640x480" in told
     assert method.equation in told and method.notes in told and method.paper in told
     for weights in method.weights.values():
@@ -47,7 +47,7 @@ def test_one_method_is_told_with_everything_its_registry_entry_says(name):
 
 
 def test_imported_weights_are_named_by_their_file():
-    file = weights_file(get_published("gifnet").weights_for("vif"))
+    file = weights_file(get_method("gifnet").weights_for("vif"))
     file.touch()
     assert f"imported: {file}" in run("gifnet").output and "weights import" not in run("gifnet").output
 

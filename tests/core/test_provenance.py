@@ -76,9 +76,7 @@ def test_methods_share_helpers_but_not_modules():
 
 def test_a_corpus_of_a_published_network_knows_what_its_network_runs_through():
     """It went through ``tiling.py`` and did not notice a change of it."""
-    from sigforge.methods.published.registry import get_published
-
-    assert "sigforge.methods.tiling" in closure(module_of(get_published("densefuse").build))
+    assert "sigforge.methods.tiling" in closure(get_method("densefuse").module)
 
 
 def test_seeds_splits_and_device_decide_results():

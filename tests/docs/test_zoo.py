@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
+from sigforge import models
 from sigforge.core.images import write_image
 from sigforge.dataset.tables import Pair
 from sigforge.dataset.tasks import TASKS
-from sigforge.methods import load as models
-from sigforge.methods.published.registry import PublishedMethod, list_published
-from sigforge.methods.systems.trained import list_systems
+from sigforge.methods.published.method import PublishedMethod, list_published
+from sigforge.methods.systems.method import list_systems
 from sigforge.metrics import PAPER, get_metric
 
 ROOT = Path(__file__).parents[2]

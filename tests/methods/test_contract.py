@@ -9,7 +9,7 @@ from sigforge.core.errors import UserError
 from sigforge.dataset.tasks import TASKS
 from sigforge.methods.registry import get_method, list_methods
 
-CLASSICAL = [name for name in list_methods() if get_method(name).kind == "classical"]
+CLASSICAL = list_methods(kind="classical")
 MANY = [name for name in CLASSICAL if get_method(name).n_sources[1] is None]
 every_method = pytest.mark.parametrize("name", CLASSICAL)
 every_count = pytest.mark.parametrize(

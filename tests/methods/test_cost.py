@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 from sigforge.methods.cost import COST_SIZE, count_flops
-from sigforge.methods.load import get_method
-from sigforge.methods.published.registry import get_published, list_published
+from sigforge.methods.published.method import list_published
+from sigforge.methods.registry import get_method
 from sigforge.methods.sigfusion.fusion import FusionNet
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
-from sigforge.methods.systems.trained import get_system, list_systems
+from sigforge.methods.systems.method import get_system, list_systems
 
 
 @cache
@@ -32,7 +32,7 @@ def test_norms_and_activations_are_free():
 
 @pytest.mark.parametrize("name", list_published())
 def test_the_registry_says_what_a_published_network_costs(name):
-    method = get_published(name)
+    method = get_method(name)
     assert method.flops == counted(method.build)
 
 

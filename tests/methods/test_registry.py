@@ -4,15 +4,14 @@ import pytest
 import torch
 
 from sigforge.core.errors import UserError
-from sigforge.methods import registry
-from sigforge.methods.registry import FusionMethod, fusion_method, get_method, list_methods
+from sigforge.methods.registry import METHODS, FusionMethod, fusion_method, get_method, list_methods
 
 
 @pytest.fixture
 def scratch(monkeypatch):
     """A registry to write into, thrown away afterwards."""
     list_methods()
-    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
 
 
 def first(sources, *, gain: float = 1.0, steps: int = 2, exact: bool = True):
@@ -34,9 +33,9 @@ def test_tasks_select_methods():
 
 
 def test_an_unknown_name_suggests_the_nearest():
-    with pytest.raises(UserError, match="'laplace'; did you mean 'laplacian'"):
+    with pytest.raises(UserError, match="unknown method 'laplace': did you mean 'laplacian'"):
         get_method("laplace")
-    with pytest.raises(UserError, match=r"known methods: .*gff"):
+    with pytest.raises(UserError, match=r"choose from .*gff"):
         get_method("zzzz")
 
 

@@ -17,9 +17,8 @@ from sigforge.core.files import sha256_file
 from sigforge.core.images import read_image, write_image
 from sigforge.dataset.corpus import corpora, read_corpus, read_failures
 from sigforge.dataset.tables import read_pairs
-from sigforge.methods import load as models
-from sigforge.methods import registry as baselines
-from sigforge.methods.published.registry import PublishedMethod, Weights
+from sigforge.methods.published.method import PublishedMethod, Weights
+from sigforge.methods.registry import METHODS
 from sigforge.stages._base import StageContext
 from sigforge.stages.fuse import run
 from sigforge.tracking import StageRun
@@ -219,25 +218,17 @@ def learned(monkeypatch):
         def build():
             raise AssertionError("the stage asks for loaded networks only")
 
-        method = PublishedMethod(
-            "dark", None, ("vif",), kind="learned", build=build, weights={"vif": Weights("", "", sha256, "", "")}
-        )
-        ready = replace(method, function=lambda sources: sources.amin(0))
+        class Dark(PublishedMethod):
+            def ready(self, task=None, *, device="cpu"):
+                assert (task, device) == ("vif", "cpu")
+                if not sha256:
+                    raise UserError("dark: no weights; run 'sigforge weights import'")
+                return replace(self, function=lambda sources: sources.amin(0))
 
-        def load(name, task, *, device):
-            assert (name, task, device) == ("dark", "vif", "cpu")
-            if not sha256:
-                raise UserError("dark: no weights; run 'sigforge weights import'")
-            return ready
-
-        monkeypatch.setattr(
-            models,
-            "get_method",
-            lambda name: (
-                replace(method, function=lambda sources: None) if name == "dark" else baselines.get_method(name)
-            ),
-        )
-        monkeypatch.setattr(models, "load", load)
+        weights = {"vif": Weights("", "", sha256, "", "")}
+        dark = Dark("dark", lambda sources: None, ("vif",), kind="learned", build=build, weights=weights)
+        assert "max" in METHODS
+        monkeypatch.setitem(METHODS._entries, "dark", dark)
 
     return publish
 

@@ -9,7 +9,7 @@ import torch
 from sigforge.config.load import load_params
 from sigforge.core.errors import UserError
 from sigforge.dataset.corpus import read_corpus
-from sigforge.methods.load import load
+from sigforge.methods.loading import load
 from sigforge.training import loop
 
 SHORT = {"steps": 3, "batch": 2, "crop": 32, "checkpoint_every": 2, "log_every": 1}

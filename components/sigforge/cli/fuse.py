@@ -12,8 +12,8 @@ from sigforge.core.errors import ImageError, UserError
 from sigforge.core.images import read_image, write_image
 from sigforge.core.progress import progress
 from sigforge.methods.apply import LumaFusion, fuse_arrays
-from sigforge.methods.load import list_methods, load
-from sigforge.methods.registry import FusionMethod
+from sigforge.methods.loading import load
+from sigforge.methods.registry import FusionMethod, list_methods
 
 
 def fuse_inputs(a: Path, b: Path, out: Path, *, task: str, model: str, options: Sequence[str]) -> int:

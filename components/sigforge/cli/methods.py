@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from sigforge.cli.console import show
-from sigforge.methods.load import get_method, list_methods
 from sigforge.methods.published.checkpoints import weights_file
-from sigforge.methods.published.registry import PublishedMethod, Weights
-from sigforge.methods.registry import FusionMethod
+from sigforge.methods.published.method import PublishedMethod, Weights
+from sigforge.methods.registry import FusionMethod, get_method, list_methods
 
 
 def show_methods(task: str | None) -> int:

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from sigforge.cli.console import show
 from sigforge.methods.published.checkpoints import import_checkpoint, weights_file
-from sigforge.methods.published.registry import list_weights, methods_using
+from sigforge.methods.published.method import list_weights, methods_using
 
 
 def import_weights(file: Path, name: str | None) -> int:

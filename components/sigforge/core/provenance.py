@@ -31,6 +31,8 @@ PLUMBING = frozenset(
     )
 )
 """Modules and packages that cannot change a result: how it is asked for, written, checked and logged."""
+FRONTS = frozenset({f"{PACKAGE}.methods"})
+"""Packages whose ``__init__`` only finds names for users; the modules in them decide results like any other."""
 
 
 def closure(*modules: str) -> tuple[str, ...]:
@@ -92,7 +94,7 @@ def files_of(modules: Iterable[str]) -> tuple[Path, ...]:
 
 def is_plumbing(name: str) -> bool:
     """Whether a module cannot change a result, itself or the package that it lies in."""
-    return any(name == part or name.startswith(f"{part}.") for part in PLUMBING)
+    return name in FRONTS or any(name == part or name.startswith(f"{part}.") for part in PLUMBING)
 
 
 @cache

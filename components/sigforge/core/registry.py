@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 from sigforge.core.errors import UserError
 
 Entry = TypeVar("Entry")
+Kind = TypeVar("Kind")
 
 
 class Registry(Generic[Entry]):
@@ -82,6 +83,10 @@ class Registry(Generic[Entry]):
     def entries(self) -> tuple[Entry, ...]:
         """All entries in the order of their names."""
         return tuple(self._entries[name] for name in self.names())
+
+    def of(self, kind: type[Kind]) -> tuple[Kind, ...]:
+        """The entries of one class, in the order of their names."""
+        return tuple(entry for entry in self.entries() if isinstance(entry, kind))
 
     def __contains__(self, name: object) -> bool:
         self._load()

@@ -9,7 +9,7 @@ import numpy as np
 from sigforge.evaluation.result_tables import SIMULATED_DATA
 from sigforge.evaluation.statistics import RESAMPLES, bootstrap_interval
 from sigforge.evaluation.table_formats import UNDEFINED, Mark, PrintedCell, PrintedGrid, PrintedHead, PrintedTable
-from sigforge.methods.systems.trained import AFTER_SYNTHETIC
+from sigforge.methods.systems.method import AFTER_SYNTHETIC
 from sigforge.metrics import Metric
 
 MARKS: dict[int, Mark] = {1: "best", -1: "worse", 0: ""}

@@ -19,11 +19,10 @@ from sigforge.core.errors import ImageError, UserError
 from sigforge.core.files import hash_of, sha256_file
 from sigforge.core.images import read_image, write_image
 from sigforge.core.parallel import run_units
-from sigforge.core.provenance import code_hash, module_of
+from sigforge.core.provenance import code_hash
 from sigforge.dataset.corpus import CorpusEntry, CorpusFailure, image_path
 from sigforge.dataset.tables import Pair
 from sigforge.dataset.tasks import OURS
-from sigforge.methods import load as models
 from sigforge.methods.apply import LumaFusion, fuse_batch, fuse_files
 from sigforge.methods.external.command import LOG, CommandRun, command_files, run_command
 from sigforge.methods.external.folder import FusedFolder
@@ -37,7 +36,7 @@ from sigforge.methods.external.options import (
     parse_external,
 )
 from sigforge.methods.registry import FusionMethod, get_method
-from sigforge.methods.systems.trained import is_system
+from sigforge.methods.systems.method import is_system
 
 CHUNK = 16
 GPU_BATCH = 8
@@ -135,7 +134,7 @@ def configured(name: str, options: dict[str, object], task: str) -> FusionMethod
         raise UserError(f"'{name}' is trained here: name it under 'systems.{task}', or give this method another name")
     if KEY in options:
         return external_method(name, options)
-    method = models.get_method(name)
+    method = get_method(name)
     if name == OURS:
         raise UserError(f"'{name}' is trained on what this stage fuses; remove it")
     if task not in method.tasks:
@@ -165,11 +164,11 @@ def recipe_of(
     if KEY in options:
         return _external(folder, identity | {"code": _code()}, parse_external(name, options), pairs, compute)
     if method.kind == "learned":
-        identity |= {"code": _code(module_of(method.build)), "weights": method.weights_for(task).sha256}
-        fuse = partial(models.load(name, task, device=compute.device).fuse, **options)
+        identity |= {"code": _code(method.module), "weights": method.weights_for(task).sha256}
+        fuse = partial(method.ready(task, device=compute.device).fuse, **options)
         return _on_device(folder, identity, fuse, compute)
-    identity |= {"code": _code(module_of(method.function))}
-    work = partial(_fuse_chunk, name=name, options=options, writer=CorpusWriter(folder, hash_of(identity)))
+    identity |= {"code": _code(method.module)}
+    work = partial(_fuse_chunk, method=method, options=options, writer=CorpusWriter(folder, hash_of(identity)))
     return CorpusRecipe(identity, partial(_fuse_in_processes, work=work, workers=compute.workers))
 
 
@@ -202,8 +201,10 @@ def _fuse_in_processes(pairs: list[Pair], *, work: Callable, workers: int) -> It
     yield from run_units(work, _chunks(pairs, CHUNK), workers=workers if len(pairs) > 4 * CHUNK else 1)
 
 
-def _fuse_chunk(pairs: Sequence[Pair], *, name: str, options: dict, writer: CorpusWriter) -> list[CorpusResult]:
-    fuse = partial(get_method(name).fuse, **options)
+def _fuse_chunk(
+    pairs: Sequence[Pair], *, method: FusionMethod, options: dict, writer: CorpusWriter
+) -> list[CorpusResult]:
+    fuse = partial(method.fuse, **options)
     return [writer.fuse_and_store(pair, lambda p: fuse_files(fuse, p.a_path, p.b_path, p.task)) for pair in pairs]
 
 

@@ -1,28 +1,25 @@
 """Registry of fusion methods: what each is called, where it comes from, what it accepts.
 
-A method is a function ``(sources, *, option=default, ...) -> fused`` on ``sources`` of shape ``(n, B, 1, H, W)`` with
-values in [0, 1]; it returns ``(B, 1, H, W)`` in [0, 1]. One module of this package defines one method; modules are
-imported when the registry is first asked, so adding a method means adding a file.
+A classical method is a function ``(sources, *, option=default, ...) -> fused`` on ``sources`` of shape ``(n, B, 1, H,
+W)`` with values in [0, 1]; it returns ``(B, 1, H, W)`` in [0, 1]. A learned one is a network, which fuses once
+:meth:`FusionMethod.ready` has given it weights. The modules that register them, and those that installed packages name
+as entry points ``sigforge.methods``, are imported when the first method is asked for: adding one means adding a file.
 """
 
-import difflib
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from sigforge.core.errors import UserError
+from sigforge.core.provenance import module_of
+from sigforge.core.registry import Registry
 from sigforge.dataset.tasks import TASKS, Task
 
 Kind = Literal["classical", "learned", "external"]
-
-_METHODS: dict[str, "FusionMethod"] = {}
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,23 @@ class FusionMethod:
     symmetric: bool = True
     parameters: int = 0
     flops: int | None = None
+
+    @property
+    def module(self) -> str:
+        """The module that defines it, whose imports decide what it fuses."""
+        return module_of(self.function)
+
+    def ready(self, task: Task | None = None, *, device: str = "cpu") -> "FusionMethod":
+        """The method with the weights it needs, so that it can fuse; one that needs none is itself.
+
+        Args:
+            task: whose weights, where each task has its own; the first that it serves if not said.
+            device: ``cpu`` or ``cuda``, where a network runs.
+
+        Raises:
+            UserError: the weights are not there; one line says how to get them.
+        """
+        return self
 
     @property
     def defaults(self) -> dict[str, object]:
@@ -108,6 +122,18 @@ class FusionMethod:
                 raise UserError(f"{self.name}: option {key}={value!r} must be of type {wanted.__name__}")
 
 
+METHODS: Registry[FusionMethod] = Registry(
+    "method",
+    modules=(
+        "sigforge.methods.classical.*",
+        "sigforge.methods.published.*",
+        "sigforge.methods.sigfusion.method",
+        "sigforge.methods.systems.*.method",
+    ),
+    group="sigforge.methods",
+)
+
+
 def fusion_method(
     name: str,
     *,
@@ -140,18 +166,19 @@ def fusion_method(
         raise ValueError(f"fusion method {name!r}: unknown tasks {sorted(unknown)}")
 
     def register(function: Callable) -> Callable:
-        if name in _METHODS:
-            taken = _METHODS[name].function
-            raise ValueError(f"fusion method {name!r} is already defined by {taken.__module__}.{taken.__qualname__}")
-        facts = (paper, year, n_sources, kind, equation, notes, symmetric)
-        _METHODS[name] = FusionMethod(name, function, tasks, *facts)
+        method = FusionMethod(name, function, tasks, paper, year, n_sources, kind, equation, notes, symmetric)
+        METHODS.add(name, method, holder=f"{function.__module__}.{function.__qualname__}")
         return function
 
     return register
 
 
-def list_methods(task: Task | None = None) -> tuple[str, ...]:
-    """Names of all methods, or of those meant for one task, sorted.
+def list_methods(task: Task | None = None, *, kind: Kind | None = None) -> tuple[str, ...]:
+    """Names of all methods, sorted.
+
+    Args:
+        task: only those meant for it.
+        kind: only those of it.
 
     Raises:
         UserError: the task is unknown.
@@ -162,22 +189,17 @@ def list_methods(task: Task | None = None) -> tuple[str, ...]:
     """
     if task is not None and task not in TASKS:
         raise UserError(f"unknown task {task!r}; tasks are {', '.join(TASKS)}")
-    _import_methods()
-    return tuple(sorted(name for name, method in _METHODS.items() if task is None or task in method.tasks))
+    fitting = (m for m in METHODS.entries() if task is None or task in m.tasks)
+    return tuple(method.name for method in fitting if kind in (None, method.kind))
 
 
 def get_method(name: str) -> FusionMethod:
-    """The method of that name.
+    """What is known of a method; a learned one fuses only once it is :meth:`~FusionMethod.ready`.
 
     Raises:
-        UserError: there is none; the message suggests the nearest name.
+        UserError: there is none of this name; the message suggests the nearest.
     """
-    names = list_methods()
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known methods: {', '.join(names)}"
-        raise UserError(f"unknown fusion method {name!r}; {hint}")
-    return _METHODS[name]
+    return METHODS.get(name)
 
 
 def at_least(bound: float, **options: float) -> None:
@@ -189,13 +211,6 @@ def at_least(bound: float, **options: float) -> None:
     for key, value in options.items():
         if not value >= bound:
             raise UserError(f"option {key}={value} must be at least {bound:g}")
-
-
-@cache
-def _import_methods() -> None:
-    package = importlib.import_module("sigforge.methods.classical")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
 
 
 def _check_sources(name: str, sources: tuple[Tensor, ...]) -> None:

@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,10 @@ from sigforge.dataset.tables import Pair, read_pairs
 from sigforge.dataset.tasks import OURS
 from sigforge.evaluation.scores import FOLDER as SCORES
 from sigforge.evaluation.scores import score_methods, write_rows
-from sigforge.methods.apply import LumaFusion, fuse_files
-from sigforge.methods.sigfusion.fusion import load_fusion
-from sigforge.methods.systems.trained import method_of_system, tabled_systems
+from sigforge.methods.apply import fuse_files
+from sigforge.methods.registry import get_method
+from sigforge.methods.systems.method import method_of_system, tabled_systems
+from sigforge.methods.trained import TrainedMethod
 from sigforge.methods.weights import MODEL, model_fingerprint
 from sigforge.stages._base import StageContext, key_of, main, open_folder
 
@@ -39,10 +40,8 @@ def run(context: StageContext) -> None:
     others = corpora(context.folder("fuse"))
     pairs = fused_by_all(pairs, others)
     device = str(pick_device(params.compute.device).torch)
-    networks = {OURS: (model, lambda: load_fusion(model).to(device).fuse)}
-    for name, path in systems.items():
-        system = method_of_system(name)
-        networks[name] = path, lambda system=system, path=path: system.with_weights(path, device=device).fuse
+    networks = {OURS: (model, get_method(OURS))}
+    networks |= {name: (path, method_of_system(name)) for name, path in systems.items()}
     drop_others(folder, networks)
     fused = {name: fuse_pairs(folder / name, *network, pairs, context, device) for name, network in networks.items()}
     fused |= others
@@ -67,14 +66,14 @@ def drop_others(folder: Path, networks: Iterable[str]) -> None:
 
 
 def fuse_pairs(
-    folder: Path, model: Path, load: Callable[[], LumaFusion], pairs: Sequence[Pair], context: StageContext, device: str
+    folder: Path, model: Path, method: TrainedMethod, pairs: Sequence[Pair], context: StageContext, device: str
 ) -> dict[str, Path]:
     """Fuse the test pairs with one network, those that it has not fused yet.
 
     Args:
         folder: where the images go; emptied if model, pairs or code have changed.
         model: file of the network, which its images depend on.
-        load: gives the network; called only if something is missing.
+        method: whose network it is; it is loaded only if something is missing.
         pairs: the test pairs.
         context: of the stage.
         device: ``cpu`` or ``cuda``.
@@ -83,10 +82,10 @@ def fuse_pairs(
         the file of every pair's image, by pair id.
     """
     sources = [[pair.pair_id, pair.a_sha256, pair.b_sha256] for pair in pairs]
-    open_folder(folder, key_of(sources, files=[model], code=["sigforge.methods.apply", "sigforge.methods.load"]))
+    open_folder(folder, key_of(sources, files=[model], code=["sigforge.methods.apply", method.module]))
     made = {pair.pair_id: folder / f"{pair.pair_id}.png" for pair in pairs}
     missing = [pair for pair in pairs if not made[pair.pair_id].exists()]
-    fuse = load() if missing else None
+    fuse = method.with_weights(model, device=device).fuse if missing else None
     with progress(f"{context.name} fusing", len(missing)) as bar:
         for pair in missing:
             write_image(made[pair.pair_id], fuse_files(fuse, pair.a_path, pair.b_path, pair.task, device=device))

@@ -19,11 +19,11 @@ from sigforge.dataset.tasks import MODALITIES, OURS, SIMULATED, SPLITS, TASKS, a
 from sigforge.evaluation import gain
 from sigforge.evaluation.result_tables import ResultTable, build_tables, csv_of_results
 from sigforge.evaluation.table_formats import to_latex, to_markdown
-from sigforge.methods.load import get_method
 from sigforge.methods.produce import configured
-from sigforge.methods.registry import FusionMethod
+from sigforge.methods.registry import FusionMethod, get_method
 from sigforge.methods.sigfusion.plgn import Plgn, load_plgn
-from sigforge.methods.systems.trained import SYNTHETIC, is_system, method_of_system, tabled_systems
+from sigforge.methods.systems.method import is_system, method_of_system, tabled_systems
+from sigforge.methods.systems.training import SYNTHETIC
 from sigforge.methods.weights import HISTORY, MODEL
 from sigforge.report.figures import curves_figure, signals_figure
 from sigforge.report.gallery import GalleryScene, pair_scene, picture, scores_of

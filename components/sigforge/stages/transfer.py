@@ -13,8 +13,7 @@ import numpy as np
 
 from sigforge.core.colour import luma
 from sigforge.methods.systems.registry import SYSTEMS
-from sigforge.methods.systems.trained import SYNTHETIC
-from sigforge.methods.systems.training import Material, Samples
+from sigforge.methods.systems.training import SYNTHETIC, Material, Samples
 from sigforge.shards.layout import shards_in
 from sigforge.shards.pairs import ShardPairs
 from sigforge.stages._base import StageContext, main, open_folder

@@ -11,9 +11,10 @@ from safetensors.torch import save_file
 from sigforge.cli.app import app
 from sigforge.core.errors import UserError
 from sigforge.core.images import read_image, write_image
-from sigforge.methods.load import load
+from sigforge.methods.loading import load
 from sigforge.methods.published.checkpoints import ENVIRONMENT, import_checkpoint, read_checkpoint, weights_file
-from sigforge.methods.published.registry import get_published, list_weights
+from sigforge.methods.published.method import list_weights
+from sigforge.methods.registry import get_method
 from sigforge.methods.weights import save_weights
 
 KNOWN = {weights.name: weights for weights in list_weights()}
@@ -37,7 +38,7 @@ def retrained():
     """A checkpoint that fits DenseFuse under the published names, but was never published."""
     published = {"stem": "conv1.conv2d", **{f"decoder.{n}": f"conv{n + 2}.conv2d" for n in range(4)}}
     published |= {f"dense.{n}": f"DB1.denseblock.{n}.dense_conv.conv2d" for n in range(3)}
-    state = get_published("densefuse").build().state_dict()
+    state = get_method("densefuse").build().state_dict()
     torch.save(
         {f"{published[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": x for name, x in state.items()}, "own.pth"
     )
@@ -135,7 +136,7 @@ def test_the_cache_is_outside_any_repository_unless_told(monkeypatch):
 
 
 def test_converted_files_of_another_origin_or_network_are_refused():
-    weights, net = KNOWN["densefuse"], get_published("densefuse").build()
+    weights, net = KNOWN["densefuse"], get_method("densefuse").build()
     origin = {"weights": "densefuse", "sha256": weights.sha256}
     for kind, module, config, words in (
         ("published", net, origin | {"sha256": "0" * 64}, "another sha256 than the published"),

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from sigforge.core.colour import luma
-from sigforge.methods.load import load
+from sigforge.methods.loading import load
 from sigforge.methods.published.checkpoints import ENVIRONMENT
-from sigforge.methods.published.registry import list_published
+from sigforge.methods.published.method import list_published
 
 
 def load_script():

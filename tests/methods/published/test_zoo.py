@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from sigforge.core.errors import UserError
-from sigforge.methods.load import get_method, list_methods, load
+from sigforge.methods.loading import load
 from sigforge.methods.published.checkpoints import ENVIRONMENT
+from sigforge.methods.published.method import list_published, list_weights
 from sigforge.methods.published.mufusion import PATCH, MuFusion
 from sigforge.methods.published.network import run_local, stretch_to_unit
-from sigforge.methods.published.registry import get_published, list_published, list_weights
+from sigforge.methods.registry import get_method, list_methods
 
 every_method = pytest.mark.parametrize("name", list_published())
 
@@ -19,7 +20,7 @@ def network():
 
     def build(name):
         torch.manual_seed(0)
-        return get_published(name).build().eval().requires_grad_(False)
+        return get_method(name).build().eval().requires_grad_(False)
 
     return build
 
@@ -38,7 +39,7 @@ def test_the_promised_networks_are_there():
     }
     assert promised <= set(list_published()) <= set(list_methods())
     assert "lrrnet" in list_methods("vif") and "lrrnet" not in list_methods("mef")
-    assert set(get_published("refusion").tasks) == {"vif", "mif", "mfif", "mef"}
+    assert set(get_method("refusion").tasks) == {"vif", "mif", "mfif", "mef"}
 
 
 @every_method

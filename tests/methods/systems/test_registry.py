@@ -5,8 +5,8 @@ import torch
 from sigforge.core.device import Device
 from sigforge.core.errors import UserError
 from sigforge.core.provenance import closure, module_of
+from sigforge.methods.systems.method import list_systems
 from sigforge.methods.systems.registry import SYSTEMS, parse_options
-from sigforge.methods.systems.trained import list_systems
 from sigforge.methods.systems.training import Material, Samples
 from sigforge.training.config import TrainConfig
 from sigforge.training.loop import fit

@@ -76,7 +76,7 @@ def parse_external(name: str, options: dict[str, object]) -> ExternalOptions:
         >>> parse_external("cnn", {"external": "folder", "path": "fused"}).path
         'fused'
     """
-    if name in list_methods():
+    if name in list_methods(kind="classical"):
         raise UserError(f"the name is taken by a method of the project; choose another, e.g. {name}_published")
     if not NAME.fullmatch(name):
         raise UserError("the name becomes a folder; use letters, digits, '_', '-' and '.'")

@@ -7,7 +7,6 @@ other people's, most without a licence, and are neither committed nor released.
 import os
 import pickle
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,8 +14,8 @@ from torch import Tensor
 
 from sigforge.core.errors import UserError
 from sigforge.core.files import sha256_file
+from sigforge.methods.published.method import PublishedMethod, Weights, list_weights, methods_using
 from sigforge.methods.published.network import PublishedNet
-from sigforge.methods.published.registry import PublishedMethod, Weights, list_weights, methods_using
 from sigforge.methods.weights import read_weights, save_weights
 
 KIND = "published"
@@ -102,23 +101,16 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
-def load_published(method: PublishedMethod, task: str | None = None, *, device: str = "cpu") -> PublishedMethod:
-    """The method with its published weights, ready to fuse.
-
-    Raises:
-        UserError: the weights have not been imported, or come from another file than the published one.
+def load_network(method: PublishedMethod, task: str | None = None) -> PublishedNet:
+    """The network of a method with its published weights, ready to fuse.
 
     Args:
         method: as the registry has it.
-        task: where an author published weights for several tasks, those of this one.
-        device: ``cpu`` or ``cuda``.
+        task: whose weights; the first that the method serves if not said.
+
+    Raises:
+        UserError: the weights have not been imported, or come from another file than the published one.
     """
-    net = load_network(method, task).to(device)
-    return replace(method, function=net.fuse)
-
-
-def load_network(method: PublishedMethod, task: str | None = None) -> PublishedNet:
-    """The network of a method with its published weights; see :func:`load_published`."""
     weights = method.weights_for(task)
     path = weights_file(weights)
     if not path.is_file():

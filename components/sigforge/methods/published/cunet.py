@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from sigforge.core.colour import luma
+from sigforge.methods.published.method import Weights, published
 from sigforge.methods.published.network import PublishedNet, soft_threshold
-from sigforge.methods.published.registry import Weights, published
 
 FILTERS, STEPS = 64, 4
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from sigforge.core.colour import luma
 from sigforge.dataset.tasks import TASKS
+from sigforge.methods.published.method import Weights, published
 from sigforge.methods.published.network import PublishedNet, conv3x3
-from sigforge.methods.published.registry import Weights, published
 
 GROWTH = 16
 

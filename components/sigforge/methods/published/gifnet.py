@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sigforge.dataset.tasks import TASKS
+from sigforge.methods.published.method import Weights, published
 from sigforge.methods.published.network import PublishedNet, conv3x3
-from sigforge.methods.published.registry import Weights, published
 
 GROWTH, WINDOW, HEADS = 32, 8, 2
 WIDTH = 2 + 3 * GROWTH

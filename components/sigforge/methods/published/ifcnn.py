@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from sigforge.core.colour import luma
+from sigforge.methods.published.method import Weights, published
 from sigforge.methods.published.network import PublishedNet
-from sigforge.methods.published.registry import Weights, published
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _MERGES = {"max": torch.amax, "mean": torch.mean, "sum": torch.sum}

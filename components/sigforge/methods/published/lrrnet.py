@@ -10,8 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from sigforge.methods.published.method import Weights, published
 from sigforge.methods.published.network import PublishedNet, conv3x3, soft_threshold, stretch_to_unit
-from sigforge.methods.published.registry import Weights, published
 
 CHANNELS, BLOCKS = 128, 4
 

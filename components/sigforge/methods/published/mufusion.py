@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sigforge.methods.published.method import Weights, published
 from sigforge.methods.published.network import PublishedNet, conv3x3, stretch_to_unit
-from sigforge.methods.published.registry import Weights, published
 from sigforge.methods.tiling import pad_to
 
 PATCH, STEP = 128, 124

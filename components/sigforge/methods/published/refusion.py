@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sigforge.methods.published.method import Weights, published
 from sigforge.methods.published.network import PublishedNet, stretch_to_unit
-from sigforge.methods.published.registry import Weights, published
 
 WIDTH, HEADS, BLOCKS = 16, 8, 2
 

@@ -11,6 +11,9 @@ from sigforge.methods.weights import MODEL, load_weights
 from sigforge.training.config import TrainConfig
 from sigforge.training.crops import CropBatches, Sample
 
+SYNTHETIC = "synthetic"
+"""Folder, within a system's of stage ``transfer``, of what it learned before it saw a real pair."""
+
 
 @dataclass(frozen=True)
 class Samples:

@@ -1,20 +1,16 @@
-"""Published networks: their checkpoints, how they are rebuilt, and the facts that tables need about them."""
+"""Published networks as fusion methods: their checkpoints, how they are rebuilt, the facts that tables need."""
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
 from inspect import Parameter, Signature, signature
 
 from torch import Tensor
 
 from sigforge.core.errors import UserError
+from sigforge.core.provenance import module_of
 from sigforge.dataset.tasks import Task
 from sigforge.methods.published.network import PublishedNet
-from sigforge.methods.registry import FusionMethod
-
-_METHODS: dict[str, "PublishedMethod"] = {}
+from sigforge.methods.registry import METHODS, FusionMethod
 
 
 @dataclass(frozen=True)
@@ -62,6 +58,21 @@ class PublishedMethod(FusionMethod):
     build: Callable[[], PublishedNet] = PublishedNet
     weights: Mapping[Task, Weights] = field(default_factory=dict)
 
+    @property
+    def module(self) -> str:
+        """The module of the network."""
+        return module_of(self.build)
+
+    def ready(self, task: Task | None = None, *, device: str = "cpu") -> "PublishedMethod":
+        """The method with its published weights.
+
+        Raises:
+            UserError: they have not been imported, or were made from another file than the published one.
+        """
+        from sigforge.methods.published.checkpoints import load_network
+
+        return replace(self, function=load_network(self, task).to(device).fuse)
+
     def weights_for(self, task: str | None) -> Weights:
         """The checkpoint of a task; of the first task the method is meant for if none is said.
 
@@ -99,10 +110,8 @@ def published(
     Raises:
         ValueError: the name is taken.
     """
-    if name in _METHODS:
-        raise ValueError(f"published network {name!r} is defined twice")
     by_task = dict.fromkeys(tasks, weights) if isinstance(weights, Weights) else dict(weights)
-    _METHODS[name] = PublishedMethod(
+    method = PublishedMethod(
         name,
         _placeholder(name, build),
         tuple(by_task),
@@ -118,31 +127,23 @@ def published(
         parameters=parameters,
         flops=flops,
     )
+    METHODS.add(name, method, holder=method.module)
 
 
 def list_published() -> tuple[str, ...]:
     """Names of all published networks, sorted."""
-    return tuple(sorted(_methods()))
-
-
-def get_published(name: str) -> PublishedMethod:
-    """The published network of that name.
-
-    Raises:
-        KeyError: there is none.
-    """
-    return _methods()[name]
+    return tuple(method.name for method in METHODS.of(PublishedMethod))
 
 
 def list_weights() -> tuple[Weights, ...]:
     """Every published checkpoint once, sorted by name."""
-    every = {weights.name: weights for method in _methods().values() for weights in method.weights.values()}
+    every = {weights.name: weights for method in METHODS.of(PublishedMethod) for weights in method.weights.values()}
     return tuple(every[name] for name in sorted(every))
 
 
 def methods_using(weights: Weights) -> tuple[PublishedMethod, ...]:
     """The methods that run with a checkpoint, sorted by name."""
-    return tuple(_methods()[name] for name in list_published() if weights in _methods()[name].weights.values())
+    return tuple(method for method in METHODS.of(PublishedMethod) if weights in method.weights.values())
 
 
 def _placeholder(name: str, build: Callable[[], PublishedNet]) -> Callable[..., Tensor]:
@@ -155,15 +156,3 @@ def _placeholder(name: str, build: Callable[[], PublishedNet]) -> Callable[..., 
     options = [p for p in signature(network.fuse).parameters.values() if p.kind is Parameter.KEYWORD_ONLY]
     needs_weights.__signature__ = Signature([Parameter("sources", Parameter.POSITIONAL_ONLY), *options])
     return needs_weights
-
-
-@cache
-def _import_networks() -> None:
-    package = importlib.import_module(__package__)
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{__package__}.{module.name}")
-
-
-def _methods() -> dict[str, PublishedMethod]:
-    _import_networks()
-    return _METHODS

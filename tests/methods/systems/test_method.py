@@ -3,13 +3,14 @@ import torch
 
 from sigforge.core.errors import UserError
 from sigforge.methods.cost import count_flops
-from sigforge.methods.load import get_method, list_methods, load
+from sigforge.methods.loading import load
+from sigforge.methods.registry import get_method, list_methods
 from sigforge.methods.systems.defusion.network import DeFusion
 from sigforge.methods.systems.defusion_pp.network import DeFusionPP
 from sigforge.methods.systems.emma.network import KIND, UFuser, UFuserConfig
+from sigforge.methods.systems.method import get_system, list_systems, trained_systems
 from sigforge.methods.systems.refusion.network import ReFusionSystem
 from sigforge.methods.systems.sspfusion.network import SSPFusion
-from sigforge.methods.systems.trained import get_system, list_systems, load_system, trained_systems
 from sigforge.methods.weights import save_weights
 
 NETWORKS = {
@@ -41,10 +42,10 @@ def test_size_and_cost_are_those_of_the_network(name):
 
 
 def test_a_wrong_name_gets_the_nearest():
-    with pytest.raises(UserError, match="unknown system 'ema': did you mean 'emma'"):
+    with pytest.raises(UserError, match="unknown method 'ema': did you mean 'emma'"):
         get_system("ema")
-    with pytest.raises(UserError, match="unknown system 'xyz': choose from defusion, "):
-        get_system("xyz")
+    with pytest.raises(UserError, match="'gff' is no system: choose from defusion, "):
+        get_system("gff")
 
 
 def test_a_file_becomes_the_method(tmp_path, monkeypatch):
@@ -54,7 +55,7 @@ def test_a_file_becomes_the_method(tmp_path, monkeypatch):
     save_weights(folder / "emma/model.safetensors", net, kind=KIND, config=config.model_dump(mode="json"))
     monkeypatch.chdir(tmp_path)
     a, b = torch.rand(2, 1, 1, 17, 20)
-    assert torch.equal(load_system(get_system("emma"), "mif").fuse(a, b), net.fuse(a, b))
+    assert torch.equal(get_system("emma").ready("mif").fuse(a, b), net.fuse(a, b))
     assert trained_systems(folder) == {}, "the history is written last"
     (folder / "emma/history.parquet").touch()
     assert trained_systems(folder) == {"emma": folder / "emma/model.safetensors"}
@@ -63,4 +64,4 @@ def test_a_file_becomes_the_method(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="holds a emma model where a sspfusion model is needed"):
         get_system("sspfusion").with_weights(folder / "emma/model.safetensors")
     with pytest.raises(UserError, match="data/systems/vif/emma/model.safetensors: no such model"):
-        load_system(get_system("emma"))
+        get_system("emma").ready()
