@@ -18,7 +18,7 @@ from sigforge.cli.scoring import LUMA
 from sigforge.core.colour import luma
 from sigforge.core.images import encode_webp, read_image, write_image
 from sigforge.evaluation.leaderboard import build_leaderboard
-from sigforge.metrics import PAPER, get_metric, list_metrics, score
+from sigforge.metrics import PAPER, get_metric, list_metrics, score, select_metrics
 
 STEMS = ("day", "night", "noon")
 FOLDERS = ("--a", "ir", "--b", "vis")
@@ -123,7 +123,7 @@ def test_every_metric_is_scored_with_all_and_reference_ones_only_with_a_referenc
 def test_best_is_bold_and_second_underlined_by_the_direction_of_its_metric():
     values = np.array([[[5.0, 2.0], [7.0, 1.0], [6.0, 0.5]]])
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    console.print(next(tables(build_leaderboard(values, ("one", "two", "three"), ("sd", "mi")))))
+    console.print(next(tables(build_leaderboard(values, ("one", "two", "three"), select_metrics("sd, mi")))))
     lines = {line.split()[1]: line for line in console.file.getvalue().splitlines() if line.startswith("│")}
     assert "\x1b[1m2.000" in lines["one"] and "\x1b[1m7.000" in lines["two"]
     assert "\x1b[4m1.000" in lines["two"] and "\x1b[4m6.000" in lines["three"]
