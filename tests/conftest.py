@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 
 os.environ["SIGFORGE_TRACKING"] = "off"
+# Processes that tests start in other folders find the flows, which no wheel holds.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
 # Read by Hugging Face's libraries when they are imported: no test asks the network.
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
 

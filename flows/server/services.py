@@ -20,6 +20,7 @@ import psutil
 from prefect.settings import get_current_settings
 
 from flows import STATE
+from flows.server.guard import own_origins
 from sigforge import tracking
 from sigforge.core.errors import UserError
 
@@ -80,9 +81,11 @@ def prefect_server() -> Service:
         raise UserError("prefect.toml: no 'api.url'; run from the project's folder, or set PREFECT_API_URL")
     place = urlsplit(url)
     port = place.port or (443 if place.scheme == "https" else 80)
-    command = (sys.executable, "-m", "prefect", "server", "start", "--host", str(place.hostname), "--port", str(port))
+    page = f"{place.scheme}://{place.hostname}:{port}"
+    command = (sys.executable, "-m", "flows.server.guard", str(place.hostname), str(port))
+    safe = {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": own_origins(page), "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true"}
     mend = f"choose another with PREFECT_API_URL=http://127.0.0.1:{port + 1}/api"
-    return Service("prefect", f"{place.scheme}://{place.hostname}:{port}", "/api/health", b"true", command, True, mend)
+    return Service("prefect", page, "/api/health", b"true", command, True, mend, safe)
 
 
 def mlflow_page() -> Service:
@@ -95,8 +98,11 @@ def mlflow_page() -> Service:
     command = (sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--default-artifact-root", root)
     command += ("--host", LOCAL[0], "--port", text, "--workers", "1")
     mend = f"choose another with {MLFLOW_PORT}={int(text) + 1}"
-    off = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    return Service("mlflow", f"http://{LOCAL[0]}:{text}", "/health", b"OK", command, False, mend, off)
+    page = f"http://{LOCAL[0]}:{text}"
+    hosts = ",".join(f"{name}:{text}" for name in LOCAL)
+    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_SERVER_ALLOWED_HOSTS": hosts}
+    settings["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] = own_origins(page)
+    return Service("mlflow", page, "/health", b"OK", command, False, mend, settings)
 
 
 def start(services: Sequence[Service]) -> list[Service]:
