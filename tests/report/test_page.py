@@ -162,7 +162,8 @@ def test_same_inputs_same_bytes_and_files_go_to_the_ledger(copy):
     assert {str(path): path.read_bytes() for path in Path("data/report").rglob("*.*")} == before
     kept = {str(path): kind for path, kind in running.ledger.files}
     tables = {f"data/report/tables/{task}.{suffix}": "tables" for task in TASKS for suffix in ("md", "csv", "tex")}
-    assert kept == tables | {"data/report/index.html": "figures", "data/report/realism.parquet": "tables"}
+    tables |= {f"data/report/{name}.parquet": "tables" for name in ("realism", "pairs")}
+    assert kept == tables | {"data/report/index.html": "figures"}
     assert set(before) == set(kept)
 
 

@@ -16,6 +16,7 @@ from sigforge.core.subsets import spread
 from sigforge.dataset.tables import PAIRS, Pair, read_pairs, write_table
 from sigforge.evaluation.realism.by_modality import first_of_each_photograph, real_paths
 from sigforge.evaluation.realism.compare import MEASURES, realism
+from sigforge.evaluation.realism.pair_compare import PAIR_MEASURES
 from sigforge.report.figures import spectra_figure
 from sigforge.shards.pairs import ShardPairs
 from sigforge.stages import report
@@ -183,3 +184,34 @@ def test_command_names_what_it_leaves_out_and_what_is_wrong(folders):
         failed = run(*arguments)
         errors = [line for line in failed.stderr.splitlines() if line.startswith("error:")]
         assert failed.exit_code == 2 and len(errors) == 1 and words in errors[0], failed.output
+
+
+def test_pairs_are_compared_as_pairs_on_the_page_and_in_the_table(compared):
+    rows = parquet.read_table(compared / "pairs.parquet").to_pylist()
+    assert {(row["task"], row["subtask"]) for row in rows} == {("vif", "vif")}
+    assert [row["measure"] for row in rows[::4]] == list(PAIR_MEASURES)
+    counts = {row["set"]: row["pairs"] for row in rows}
+    assert counts == {"real": 6, "synthetic": 9, "photographs twice": 9, "shuffled partners": 6}
+    values = {(row["measure"], row["set"]): row["value"] for row in rows}
+    assert values["correlation", "photographs twice"] == pytest.approx(1)
+    assert values["auc", "photographs twice"] > 0.9
+    page = (compared / "index.html").read_text()
+    assert "photographs twice (9)" in page and 'id="pairs"' in page
+    assert re.search(r"correlation [−-]?\d\.\d\d, of gradients \d\.\d\d; a wins \d+ % of strong gradients", page)
+    assert "mri-ct has 1 held-out and 3 synthetic pairs; at least 6 of each are needed." in page
+
+
+def test_the_command_compares_pairs_of_two_folders(project, tmp_path):
+    shards = project / "data/synth/vif"
+    pairs = ShardPairs(shards)
+    for index in range(7):
+        for name, image in zip("ab", pairs[index], strict=True):
+            write_image(tmp_path / name / f"{index}.png", image)
+    write_image(tmp_path / "a/alone.png", pairs[0][0])
+    command = ["realism", "--real", tmp_path / "a", "--partners", tmp_path / "b", "--synthetic", shards, "--side", "64"]
+    result = CliRunner().invoke(cli.app, list(map(str, command)))
+    assert result.exit_code == 0, result.output
+    assert "synthetic (9)" in result.output and "real (7)" in result.output
+    assert "photographs twice" not in result.output
+    result = CliRunner().invoke(cli.app, list(map(str, [*command[:4], tmp_path / "a", "--synthetic", tmp_path / "b"])))
+    assert result.exit_code == 2 and "holds no shards" in " ".join(result.output.split())

@@ -166,12 +166,20 @@ def realism(
     before: Annotated[Path | None, typer.Option(help="Folder of the photographs they were made of.")] = None,
     member: Annotated[Literal["a", "b"], typer.Option(help="Which image of the pairs in shards.")] = "a",
     images: Annotated[int, typer.Option(min=6, help="At most so many of each, evenly spread.")] = 200,
-    side: Annotated[int, typer.Option(min=32, help="Pixels of the crops; smaller images are left out.")] = 128,
+    side: Annotated[
+        int | None, typer.Option(min=32, help="Pixels of the crops: 128, or 256 of pairs; smaller images are left out.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of halves and folds.")] = 0,
+    partners: Annotated[
+        Path | None, typer.Option(help="Folder of the real images' partners (b): then pairs are compared, as pairs.")
+    ] = None,
 ) -> int:
-    """Measure how far synthetic images are from real ones: subbands, spectra, histograms, a classifier."""
-    from sigforge.cli.realism import show_realism
+    """Measure how far synthetic images, or pairs, are from real ones: subbands, histograms, a classifier."""
+    from sigforge.cli.realism import show_pair_realism, show_realism
 
+    if partners:
+        return show_pair_realism((real, partners), synthetic, before, images=images, side=side or 256, seed=seed)
+    side = side or 128
     return show_realism(real, synthetic, before, member=member, images=images, side=side, seed=seed)
 
 

@@ -62,10 +62,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class GalleryScene:
-    """The pictures of one pair or photograph, with a title."""
+    """The pictures of one pair or photograph, with a title and what is measured of them."""
 
     title: str
     pictures: tuple[Picture, ...]
+    caption: str = ""
 
 
 def pair_scene(pair: Pair, fused: Mapping[str, Path], scores: Mapping[str, tuple[str, str]]) -> GalleryScene:

@@ -13,6 +13,7 @@ from sigforge.evaluation.result_tables import SIMULATED_DATA, ResultTable
 from sigforge.methods.registry import FusionMethod
 from sigforge.metrics import Metric
 from sigforge.report.gallery import GalleryScene, Picture
+from sigforge.report.pair_realism import TaskPairRealism
 from sigforge.report.realism import TaskRealism
 from sigforge.training.history import validation
 from sigforge.training.loop import HistoryRow
@@ -77,6 +78,7 @@ class TaskPart:
     real: Sequence[GalleryScene]
     signals: Sequence[SignalPart]
     realism: TaskRealism
+    pair_realism: TaskPairRealism
     curves: str
     systems: Sequence[tuple[str, str]]
     modulation: Sequence[ModulationRow]

@@ -28,6 +28,7 @@ from sigforge.methods.weights import HISTORY, MODEL
 from sigforge.report.figures import curves_figure, signals_figure
 from sigforge.report.gallery import GalleryScene, pair_scene, picture, scores_of
 from sigforge.report.html import ReportPage, SignalPart, TaskPart, modulation_rows, render
+from sigforge.report.pair_realism import TaskPairRealism, pair_caption, task_pair_realism, write_pair_realism
 from sigforge.report.realism import TaskRealism, task_realism, write_realism
 from sigforge.report.signals import CHANNEL, KINDS, ModalitySignals, measure
 from sigforge.shards.pairs import ShardPairs
@@ -38,6 +39,9 @@ from sigforge.training.history import read_history, validation
 
 SAMPLES = 8
 """Photographs and target images per modality whose subband strengths are measured."""
+
+LOGGED = ("correlation", "gradient_correlation", "strong_share", "brighter_share", "auc")
+"""Measures of synthetic pairs that go to the ledger."""
 
 
 def run(context: StageContext) -> None:
@@ -73,7 +77,10 @@ def run(context: StageContext) -> None:
             write_atomic(path, text)
             context.ledger.file(path, "tables")
     write_realism(folder / "realism.parquet", {part.task: part.realism for part in parts})
-    context.ledger.file(folder / "realism.parquet", "tables")
+    write_pair_realism(folder / "pairs.parquet", {part.task: part.pair_realism for part in parts})
+    for name in ("realism.parquet", "pairs.parquet"):
+        context.ledger.file(folder / name, "tables")
+    log_pair_realism(context, parts)
     write_atomic(folder / "index.html", render(page))
     context.ledger.file(folder / "index.html", "figures")
 
@@ -126,6 +133,7 @@ def task_part(context: StageContext, task: str, originals: Originals) -> TaskPar
         real=real,
         signals=list(signal_parts(plgn, task, pairs, natural_planes(shards, originals))),
         realism=realism_part(context, task, pairs, shards, originals),
+        pair_realism=pair_realism_part(context, pairs, shards, originals),
         curves=curves_figure(list(histories.items()), f"{task}-curves"),
         systems=list(system_curves(context, task)),
         modulation=modulation_rows(histories["plgn"]),
@@ -233,14 +241,16 @@ def synthetic_and_real(
     for index in range(min(len(shards), max(2, len(MODALITIES[task])))):
         row = shards.row(index)
         names = modalities(task, row["subtask"])
+        made = shards[index]
         images = [("photograph", originals(row))]
-        images += [(f"synthetic {name}", image) for name, image in zip(names, shards[index], strict=True)]
-        synthetic.append(GalleryScene(row["photo_id"], tuple(picture(image, name) for name, image in images)))
+        images += [(f"synthetic {name}", image) for name, image in zip(names, made, strict=True)]
+        pictures = tuple(picture(image, name) for name, image in images)
+        synthetic.append(GalleryScene(row["photo_id"], pictures, pair_caption(*made)))
         if match := next((pair for pair in reversed(left) if pair.subtask == row["subtask"]), None):
             left.remove(match)
-            sources = (read_image(path)[0] for path in (match.a_path, match.b_path))
+            sources = [read_image(path)[0] for path in (match.a_path, match.b_path)]
             pictures = tuple(picture(image, name) for name, image in zip(names, sources, strict=True))
-            real.append(GalleryScene(match.pair_id, pictures))
+            real.append(GalleryScene(match.pair_id, pictures, pair_caption(*sources)))
     return synthetic, real
 
 
@@ -309,6 +319,29 @@ def realism_part(
         seed=params.seed,
         target=SIMULATED if any(map(is_simulated, pairs)) else "real",
     )
+
+
+def pair_realism_part(
+    context: StageContext, pairs: Sequence[Pair], shards: ShardPairs, originals: Originals
+) -> TaskPairRealism:
+    """How near the synthetic pairs are to real ones, as pairs.
+
+    Args:
+        context: of the stage.
+        pairs: real ones of the task.
+        shards: the synthetic ones.
+        originals: the photographs that they were made of.
+    """
+    most, seed = context.params.report.realism.images, context.params.seed
+    return task_pair_realism(pairs, shards, originals, most=most, seed=seed)
+
+
+def log_pair_realism(context: StageContext, parts: Sequence[TaskPart]) -> None:
+    """What decides whether pairs complement each other, to the ledger."""
+    for part in parts:
+        for subtask, found in part.pair_realism.found.items():
+            for name in LOGGED:
+                context.ledger.value(f"pairs_{subtask}_{name}", found.row(name).values["synthetic"].value)
 
 
 def facts(context: StageContext, parts: Sequence[TaskPart], photos: Path) -> list[tuple[str, str]]:
