@@ -126,6 +126,10 @@ def synth(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
     crops: Annotated[int, typer.Option(min=1, max=1000, help="Squares taken from each photograph.")] = 1,
     pairs: Annotated[int | None, typer.Option(min=1, help="Stop after so many, photographs permitting.")] = None,
+    maps: Annotated[
+        Literal["segments", "transplant"] | None,
+        typer.Option(help="How dominance maps lie over photographs, for a PLGN with a condition."),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one only helps without a GPU.")] = 1,
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://host:port; 'local' starts one here.")
@@ -153,6 +157,7 @@ def synth(
         workers=workers,
         crops=crops,
         pairs=pairs,
+        maps=maps,
         cluster=cluster,
         retry_failed=retry_failed,
         only_plan=plan,

@@ -13,6 +13,7 @@ from sigforge.dataset.hashes import fingerprint_of
 from sigforge.dataset.sources.folders import check_photo, drop_duplicates, photo_folder
 from sigforge.dataset.tables import QUARANTINE, Photo, Quarantined, photo_table, write_table
 from sigforge.methods.sigfusion.plgn import load_plgn, plgn_path
+from sigforge.methods.sigfusion.prior import MapKind
 from sigforge.methods.weights import model_fingerprint
 from sigforge.shards.layout import ShardReport, shards_in
 from sigforge.shards.writer import finished
@@ -22,7 +23,7 @@ from sigforge.synthesis.plan import ShardPlan, plan
 from sigforge.synthesis.run import beyond
 from sigforge.synthesis.samples import SynthesisRecipe, sized_for
 from sigforge.synthesis.summary import run_plan
-from sigforge.synthesis.synthesizer import trained_subtasks
+from sigforge.synthesis.synthesizer import Synthesizer, trained_subtasks
 
 SHOWN = 10
 
@@ -40,6 +41,7 @@ def synthesise(
     workers: int,
     crops: int = 1,
     pairs: int | None = None,
+    maps: MapKind | None = None,
     cluster: str | None = None,
     retry_failed: bool = False,
     only_plan: bool = False,
@@ -58,6 +60,7 @@ def synthesise(
         workers: processes; more than one only helps without a GPU.
         crops: squares taken from each photograph.
         pairs: stop after so many; None takes all.
+        maps: how dominance maps lie over photographs, for a PLGN with a condition.
         cluster: address of a Dask scheduler, or ``local``.
         retry_failed: make failed samples of finished shards again.
         only_plan: say what it would take, from a few pairs made for the purpose, and write nothing.
@@ -69,12 +72,12 @@ def synthesise(
         UserError: no usable photograph, no model, or ``out`` cannot be reached or holds shards made otherwise.
     """
     model = model or plgn_path(task)
-    check_model(model, task)
+    check_model(model, task, maps)
     check_reachable(out)
     photos, bad = check_photos(images, licence, workers)
     device = pick_device().torch.type
     recipe = SynthesisRecipe(
-        task, seed, size, "webp", True, model, model_fingerprint(model), device, **sized_for(device)
+        task, seed, size, "webp", True, model, model_fingerprint(model), device, maps=maps, **sized_for(device)
     )
     facts = [
         task,
@@ -85,6 +88,7 @@ def synthesise(
         recipe.focus_mix,
         recipe.gates.model_dump(mode="json"),
         recipe.machine,
+        *([maps] if maps else []),
     ]
     table = photo_table(photos)
     key = {"parameters": hash_of(facts), "inputs": hash_of([recipe.fingerprint, fingerprint_of(table)])}
@@ -100,17 +104,23 @@ def synthesise(
     return 0
 
 
-def check_model(path: Path, task: str) -> None:
+def check_model(path: Path, task: str, maps: MapKind | None = None) -> None:
     """Stop before the first photograph is read if the model cannot serve the task.
 
+    Args:
+        path: of the model.
+        task: that it should serve.
+        maps: that it should take.
+
     Raises:
-        UserError: no such file, not a PLGN, or one of another task.
+        UserError: no such file, not a PLGN, one of another task, or one that takes no maps.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such model: run 'dvc repro plgn@{task}', or give --model FILE.safetensors")
     plgn = load_plgn(path)
     if not trained_subtasks(plgn, task):
         raise UserError(f"{path}: has modulators for {', '.join(plgn.modulators)}, not for {task}: give another")
+    Synthesizer(plgn, task, maps=maps)
 
 
 def check_photos(folder: Path, licence: str, workers: int) -> tuple[list[Photo], list[Quarantined]]:

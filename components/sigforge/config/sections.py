@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from sigforge.core.errors import UserError
 from sigforge.dataset.tasks import TASKS
-from sigforge.methods.sigfusion.modulator import Modulated
+from sigforge.methods.sigfusion.modulator import Condition, Modulated
+from sigforge.methods.sigfusion.prior import MapKind
 from sigforge.methods.sigfusion.sigformer import SigFormerConfig
 from sigforge.release.layout import ReleaseTitle
 from sigforge.synthesis.gates import Gates
@@ -169,6 +170,9 @@ class PlgnParams(TrainConfig):
     """Training the signal modulators."""
 
     sm: Modulated = Field("all", description="subbands that have a modulator; all but 'all' are the paper's ablations")
+    condition: Condition = Field(
+        "none", description="dominance: modulators see what belongs to which source; none: the paper read literally"
+    )
 
 
 class SynthParams(Section):
@@ -184,6 +188,12 @@ class SynthParams(Section):
     )
     image_format: Literal["png", "webp"] = "webp"
     focus_mix: bool = Field(True, description="mfif: mix photograph and modulated image with complementary masks")
+    maps: MapKind | None = Field(
+        None, description="how dominance maps lie over photographs (plgn.condition: dominance); null: segments"
+    )
+    modality: bool = Field(
+        True, description="with a condition: grey levels, details and noise as real images have them"
+    )
     gates: Gates = Gates()
 
 

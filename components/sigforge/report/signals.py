@@ -14,6 +14,7 @@ from torch import Tensor
 from sigforge.methods.sigfusion.plgn import Plgn
 from sigforge.methods.sigfusion.sigformer import Subbands
 from sigforge.signal.scan import flatten
+from sigforge.synthesis.dominance_maps import kept_map
 from sigforge.training.validate import centre
 
 KINDS = ("photograph", "modulated", "target")
@@ -107,7 +108,8 @@ def _decompose(plgn: Plgn, modality: str, photo: np.ndarray, real: np.ndarray) -
     planes = [centre(plane, sigformer.config.multiple, sigformer.config.minimum_side) for plane in (photo, real)]
     natural = sigformer.decompose(planes[0])
     target = sigformer.decompose(planes[1], natural.boundaries)
-    return _Sample(*planes, (natural, plgn.modulate(natural, modality), target))
+    maps = kept_map(plgn.prior, modality, natural.low.shape[-2:]) if plgn.prior else None
+    return _Sample(*planes, (natural, plgn.modulate(natural, modality, maps), target))
 
 
 def _distances(parts: Sequence[tuple[Subbands, ...]], name: str) -> tuple[float, float]:

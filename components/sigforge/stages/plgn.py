@@ -15,12 +15,15 @@ from sigforge.core.subsets import spread
 from sigforge.dataset.corpus import CORPUS, check_cells, corpora, fused_by_all
 from sigforge.dataset.tables import Pair, read_pairs
 from sigforge.dataset.tasks import modalities
+from sigforge.methods.sigfusion.modulator import Condition
 from sigforge.methods.sigfusion.plgn import KIND, Plgn
+from sigforge.methods.sigfusion.prior import DominancePrior
 from sigforge.methods.sigfusion.sigformer import load_sigformer
 from sigforge.methods.weights import HISTORY, MODEL, save_weights
 from sigforge.stages._base import StageContext, key_of, main, open_folder
 from sigforge.stages._trained import train, training_pairs
 from sigforge.synthesis.channels import Channel, task_channels
+from sigforge.synthesis.dominance_maps import build_prior
 from sigforge.synthesis.signal_index import signal_index, write_index
 from sigforge.training.crops import CropBatches
 from sigforge.training.history import read_history, write_history
@@ -37,10 +40,11 @@ VALIDATED = 40
 
 @dataclass(frozen=True)
 class SignalCell:
-    """A fused image and the real source that its modulated version should equal."""
+    """A fused image, the real source that its modulated version should equal, and the partner of that."""
 
     fused: Path
     real: str
+    partner: str
 
 
 class ChannelBatches(Dataset):
@@ -50,7 +54,7 @@ class ChannelBatches(Dataset):
         self.crops, self.names = crops, names
 
     def __getitem__(self, step: int) -> tuple[str, Tensor]:
-        """Channel name, planes (2, B, 1, crop, crop)."""
+        """Channel name, planes (2, B, 1, crop, crop); with a condition (4, ...), see :func:`_planes`."""
         name, batches = self.crops[int(rng_of(*self.names, step).integers(len(self.crops)))]
         return name, batches[step][0]
 
@@ -70,12 +74,15 @@ def run(context: StageContext) -> None:
     batches = ChannelBatches(crops, (params.seed, "plgn", task, "channel"))
     torch.manual_seed(seed_of(params.seed, "plgn", task))
     sigformer = load_sigformer(context.folder("pretrain") / MODEL, params.sigformer.architecture)
-    plgn = Plgn(sigformer, tuple(channel.name for channel in channels), params.plgn.sm)
+    condition = params.plgn.condition
+    prior = None if condition == "none" else build_prior(sigformer, training, cache)
+    names = tuple(channel.name for channel in channels)
+    plgn = Plgn(sigformer, names, params.plgn.sm, condition=condition, prior=prior)
 
     def losses(batch: tuple[str, Tensor]) -> dict[str, Tensor]:
         channel, planes = batch
-        source, target = planes.to(next(plgn.parameters()).device)
-        loss = plgn.loss(source, target, channel)
+        source, target, *both = planes.to(next(plgn.parameters()).device)
+        loss = plgn.loss(source, target, channel, torch.stack(both) if both else None)
         named = {f"{channel}_signal": loss.signal, f"{channel}_pixel": loss.pixel}
         return {"loss": loss.signal + loss.pixel, **named}
 
@@ -87,8 +94,8 @@ def run(context: StageContext) -> None:
         losses,
         params.plgn,
         kind=KIND,
-        architecture=architecture(context, channels),
-        validate=lambda: modulation(plgn, _samples(channels, held_out, fused, cache)),
+        architecture=architecture(context, channels, prior),
+        validate=lambda: modulation(plgn, _samples(channels, held_out, fused, cache, condition)),
     )
     make = keep if params.plgn.sm == "none" else train
     folder = make(context, modulators, key=key_of(params.seed, params.plgn, files=inputs, code=[context.module]))
@@ -117,11 +124,21 @@ def keep(context: StageContext, run: TrainingRun, *, key: dict[str, object]) -> 
     return folder
 
 
-def architecture(context: StageContext, channels: Sequence[Channel]) -> dict:
-    """What a PLGN file says of itself: task, SigFormer, channels, which subbands have modulators."""
+def architecture(context: StageContext, channels: Sequence[Channel], prior: DominancePrior | None) -> dict:
+    """What a PLGN file says of itself.
+
+    Args:
+        context: of the stage.
+        channels: that have modulators.
+        prior: of a PLGN with a condition; without one, nothing is said of either, as in older files.
+
+    Returns:
+        task, SigFormer, channels, which subbands have modulators, and with a condition its name and the pairs it knows.
+    """
     sigformer = context.params.sigformer.architecture.model_dump(mode="json")
     names = [channel.name for channel in channels]
-    return {"task": context.task, "sigformer": sigformer, "channels": names, "sm": context.params.plgn.sm}
+    facts = {"task": context.task, "sigformer": sigformer, "channels": names, "sm": context.params.plgn.sm}
+    return facts if prior is None else facts | {"condition": context.params.plgn.condition, "prior": prior.facts()}
 
 
 def present_channels(task: str, pairs: Sequence[Pair]) -> list[Channel]:
@@ -139,33 +156,39 @@ def cells(channel: Channel, pairs: Sequence[Pair], fused: dict[str, dict[str, Pa
         fused: fused images by method, then by pair id.
     """
     return [
-        SignalCell(paths[pair.pair_id], source)
+        SignalCell(paths[pair.pair_id], *sources)
         for pair in pairs
-        for modality, source in zip(modalities(pair.task, pair.subtask), (pair.a_path, pair.b_path), strict=True)
+        for modality, sources in zip(modalities(pair.task, pair.subtask), _both_ways(pair), strict=True)
         if modality == channel.modality
         for paths in fused.values()
     ]
+
+
+def _both_ways(pair: Pair) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Each source's file, and its partner's."""
+    return (pair.a_path, pair.b_path), (pair.b_path, pair.a_path)
 
 
 def _crops(context: StageContext, found: list[SignalCell], channel: Channel, cache: PlaneCache) -> CropBatches:
     config = context.params.plgn
 
     def load(index: int) -> np.ndarray:
-        return np.stack(_planes(found[index], channel, cache))
+        return np.stack(_planes(found[index], channel, cache, config.condition))
 
     names = (context.params.seed, "plgn", context.task, channel.name)
     return CropBatches(load, len(found), batch=config.batch, crop=config.crop, turns=context.task != "vif", names=names)
 
 
-def _samples(channels, pairs, fused, cache) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _samples(channels, pairs, fused, cache, condition) -> Iterator[tuple[str, tuple[np.ndarray, ...]]]:
     for channel in channels:
         for cell in spread(cells(channel, pairs, fused), VALIDATED):
-            yield channel.name, *_planes(cell, channel, cache)
+            yield channel.name, _planes(cell, channel, cache, condition)
 
 
-def _planes(cell: SignalCell, channel: Channel, cache: PlaneCache) -> tuple[np.ndarray, np.ndarray]:
-    """What goes into the modulator, and what should come out."""
-    return channel.read({channel.source: cache(cell.fused, channel.source)}), cache(cell.real, channel.target)
+def _planes(cell: SignalCell, channel: Channel, cache: PlaneCache, condition: Condition) -> tuple[np.ndarray, ...]:
+    """What goes into the modulator, what should come out, and with a condition the lumas of source and partner."""
+    planes = channel.read({channel.source: cache(cell.fused, channel.source)}), cache(cell.real, channel.target)
+    return planes if condition == "none" else (*planes, cache(cell.real), cache(cell.partner))
 
 
 if __name__ == "__main__":

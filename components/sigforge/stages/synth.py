@@ -61,6 +61,8 @@ def recipe_of(context: StageContext) -> SynthesisRecipe:
         model_fingerprint(model),
         device,
         params.synth.gates,
+        params.synth.maps,
+        params.synth.modality,
         **sized_for(device, params.synth.batch),
     )
 

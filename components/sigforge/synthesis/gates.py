@@ -2,8 +2,8 @@
 
 Every verdict is ``<reason>: <detail>``, where the reason is one word to count by. Of a photograph: ``licence``,
 ``duplicate``, ``evaluation``, ``too_small`` (decided from the manifest, before anything is written). Of a pair:
-``not_finite``, ``constant``, ``saturated``, ``identical``, ``unchanged``. Images that cannot be read bring the reasons
-of :class:`sigforge.core.errors.ImageError`.
+``not_finite``, ``constant``, ``saturated``, ``identical``, ``unchanged``, ``alike``. Images that cannot be read bring
+the reasons of :class:`sigforge.core.errors.ImageError`.
 """
 
 import re
@@ -21,6 +21,7 @@ from sigforge.core.errors import ImageError
 from sigforge.core.images import read_image
 from sigforge.dataset.hashes import phash
 from sigforge.dataset.tables import Photo, photo_table
+from sigforge.evaluation.realism.likeness import likeness
 
 LEVELS = 255
 _BLOCK = 1 << 14
@@ -45,6 +46,9 @@ class Gates(BaseModel):
     max_saturated: float = Field(0.95, gt=0, le=1, description="largest share of pixels that are black, or white")
     min_difference: float = Field(0.0, ge=0, description="sources whose mean difference is not greater are identical")
     min_change: float = Field(0.0, ge=0, description="a pair that is not farther from its photograph is unchanged")
+    alike: float | None = Field(
+        0.95, gt=0, lt=1, description="refuse pairs more alike than this share of the real training pairs; null: off"
+    )
 
 
 def refused_photos(
@@ -109,6 +113,22 @@ def refuse_pair(photo: np.ndarray, a: np.ndarray, b: np.ndarray, gates: Gates, *
     if (difference := _distance(first, second)) <= gates.min_difference:
         return f"identical: a and b differ by {difference:.3g} grey levels"
     return None
+
+
+def refuse_alike(a: np.ndarray, b: np.ndarray, real: Sequence[float], gates: Gates) -> str | None:
+    """The verdict on a pair whose sources say the same, None if they do not.
+
+    Args:
+        a, b: its sources.
+        real: the likeness of real training pairs; empty if nothing is known of them.
+        gates: what is asked.
+    """
+    if gates.alike is None or not len(real):
+        return None
+    limit, found = float(np.quantile(real, gates.alike)), likeness(a, b)
+    if found <= limit:
+        return None
+    return f"alike: a and b have a likeness of {found:.3f}; {gates.alike:.0%} of real pairs have less than {limit:.3f}"
 
 
 def _forbids(licence: str, allows_derivatives: bool) -> bool:

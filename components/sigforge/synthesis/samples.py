@@ -7,7 +7,7 @@ that happens to others.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,13 +20,16 @@ import numpy as np
 from sigforge.core.errors import ImageError, UserError
 from sigforge.core.images import encode_png, encode_webp, read_image, to_uint8
 from sigforge.dataset.tables import Photo
+from sigforge.methods.sigfusion.dominance import even_map
 from sigforge.methods.sigfusion.plgn import load_plgn
+from sigforge.methods.sigfusion.prior import MapKind
 from sigforge.shards.layout import key_name
 from sigforge.shards.writer import SampleFailure, ShardSample
 from sigforge.synthesis.crops import PhotoCrop, crop_of_photo
-from sigforge.synthesis.gates import Gates, refuse_pair
+from sigforge.synthesis.dominance_maps import DrawnMap
+from sigforge.synthesis.gates import Gates, refuse_alike, refuse_pair
 from sigforge.synthesis.plan import PlannedSample, PlannedShard
-from sigforge.synthesis.synthesizer import Synthesizer, to_ycbcr
+from sigforge.synthesis.synthesizer import Synthesizer
 
 ENCODERS = {"png": encode_png, "webp": encode_webp}
 GPU_BATCH = 16
@@ -50,6 +53,7 @@ class SynthesisRecipe:
         fingerprint: of that file; recorded with every sample.
         device: where the model runs, ``cpu`` or ``cuda``.
         gates: what is good enough to be written.
+        maps, modality: see :class:`sigforge.synthesis.synthesizer.Synthesizer`.
         batch: samples that the network sees at once.
         threads: that read and encode beside the network; no byte depends on them.
     """
@@ -63,6 +67,8 @@ class SynthesisRecipe:
     fingerprint: str
     device: str
     gates: Gates = field(default_factory=Gates)
+    maps: MapKind | None = None
+    modality: bool = True
     batch: int = 1
     threads: int = 1
 
@@ -77,12 +83,13 @@ class SynthesisRecipe:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A photograph's square, as RGB or grey in [0, 1] and as planes."""
+    """A photograph's square, as RGB or grey in [0, 1] and as planes, and its dominance map, if it has one."""
 
     planned: PlannedSample
     crop: PhotoCrop
     image: np.ndarray
     ycbcr: np.ndarray
+    drawn: DrawnMap | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,8 @@ def samples(
 def synthesizer_of(recipe: SynthesisRecipe) -> Synthesizer:
     """One per process and recipe, whose fingerprint makes the cache miss when the model file has changed."""
     plgn = load_plgn(recipe.model).to(recipe.device)
-    return Synthesizer(plgn, recipe.task, seed=recipe.seed, focus_mix=recipe.focus_mix)
+    options = {"focus_mix": recipe.focus_mix, "maps": recipe.maps, "modality": recipe.modality}
+    return Synthesizer(plgn, recipe.task, seed=recipe.seed, **options)
 
 
 def _with_kept(shard: PlannedShard, kept: Iterator[ShardSample]) -> Iterator[tuple[int, PlannedSample | ShardSample]]:
@@ -189,7 +197,8 @@ def _load(
         reason = "too_small" if min(image.shape[:2]) < recipe.size else "no_room"
         return _failure(entry, maker, f"{reason}: {error}")
     square = crop.cut(image, recipe.size)
-    return _Loaded(entry, crop, square, to_ycbcr(square))
+    drawn = maker.draw(square, entry.number)
+    return _Loaded(entry, crop, square, maker.planes(square, drawn), drawn)
 
 
 def _modulate(
@@ -208,10 +217,21 @@ def _modulate(
         batch = np.full((recipe.batch, recipe.size, recipe.size, 3), 0.5, np.float32)
         for seat, item in seated.items():
             batch[seat] = item.ycbcr
-        planes = maker.modulate(batch, subtask)
+        planes = maker.modulate(batch, subtask, _maps(seated, maker, recipe))
         for seat, item in seated.items():
             made[item.planned.number] = {name: values[seat] for name, values in planes.items()}
     return [_Made(item, made[item.planned.number]) if isinstance(item, _Loaded) else item for item in block]
+
+
+def _maps(seated: Mapping[int, _Loaded], maker: Synthesizer, recipe: SynthesisRecipe) -> np.ndarray | None:
+    """(batch, K, H, W): the maps of those that have a seat, even ones beside grey."""
+    if not maker.conditioned:
+        return None
+    config = maker.plgn.sigformer.config
+    maps = even_map(config, recipe.batch, recipe.size, recipe.size).numpy()
+    for seat, item in seated.items():
+        maps[seat] = item.drawn.maps
+    return maps
 
 
 def _encode(
@@ -221,9 +241,11 @@ def _encode(
     if not isinstance(item, _Made):
         return item
     loaded, planned = item.loaded, item.loaded.planned
-    pair = maker.assemble(loaded.image, loaded.ycbcr, item.planes, planned.number)
+    pair = maker.assemble(loaded.image, loaded.ycbcr, item.planes, planned.number, loaded.drawn)
     unmodulated = maker.plgn.sm == "none"
     if verdict := refuse_pair(loaded.image, pair.a, pair.b, recipe.gates, may_keep=unmodulated):
+        return _failure(planned, maker, verdict)
+    if verdict := refuse_alike(pair.a, pair.b, maker.likenesses(pair.subtask), recipe.gates):
         return _failure(planned, maker, verdict)
     encode = ENCODERS[recipe.image_format]
     a, b = encode(to_uint8(pair.a)), encode(to_uint8(pair.b))

@@ -62,8 +62,12 @@ def reconstruction(model: "SigFormer", planes: Iterable[np.ndarray]) -> dict[str
 
 
 @torch.inference_mode()
-def modulation(plgn: "Plgn", samples: Iterable[tuple[str, np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """Both terms of Eq. (7) on (channel, fused plane, real plane) samples, beside the unmodulated reconstruction's.
+def modulation(plgn: "Plgn", samples: Iterable[tuple[str, tuple[np.ndarray, ...]]]) -> dict[str, float]:
+    """Both terms of Eq. (7), beside the unmodulated reconstruction's.
+
+    Args:
+        plgn: trained.
+        samples: channel, and its fused plane, real plane and, with a condition, the lumas of that and of its partner.
 
     Returns:
         means named ``<channel>_signal``, ``<channel>_signal_identity``, ``<channel>_pixel`` and
@@ -72,9 +76,9 @@ def modulation(plgn: "Plgn", samples: Iterable[tuple[str, np.ndarray, np.ndarray
     plgn.eval()
     config, device = plgn.sigformer.config, next(plgn.parameters()).device
     values: dict[str, list[float]] = {}
-    for channel, fused, target in samples:
-        planes = [centre(plane, config.multiple, config.minimum_side).to(device) for plane in (fused, target)]
-        loss = plgn.loss(*planes, channel)
+    for channel, given in samples:
+        fused, target, *both = (centre(plane, config.multiple, config.minimum_side).to(device) for plane in given)
+        loss = plgn.loss(fused, target, channel, torch.stack(both) if both else None)
         for name, value in (
             ("signal", loss.signal),
             ("signal_identity", loss.identity_signal),

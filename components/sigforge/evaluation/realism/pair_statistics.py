@@ -17,6 +17,7 @@ from sigforge.core.colour import luma
 from sigforge.core.errors import UserError
 from sigforge.core.images import to_uint8
 from sigforge.evaluation.realism.image_statistics import CUTS, ROUNDING, WIDTHS
+from sigforge.evaluation.realism.likeness import correlation, gradient
 from sigforge.signal.ewt import ewt
 
 SIDE = 256
@@ -122,7 +123,7 @@ def _middle(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def _measure_pair(a: np.ndarray, b: np.ndarray) -> dict[str, object]:
-    gradients = [np.hypot(np.diff(plane, axis=1)[:-1], np.diff(plane, axis=0)[:, :-1]) for plane in (a, b)]
+    gradients = [gradient(plane) for plane in (a, b)]
     stronger = np.maximum(*gradients)
     strong = stronger >= max(1.0, np.quantile(stronger, STRONG))
     joint = np.histogram2d(a.ravel(), b.ravel(), bins=32, range=((0, 256), (0, 256)))[0] / a.size
@@ -130,7 +131,7 @@ def _measure_pair(a: np.ndarray, b: np.ndarray) -> dict[str, object]:
     return {
         "correlation": correlation(a, b),
         "gradient_correlation": correlation(*gradients),
-        "strong_share": _share_won(*(gradient[strong] for gradient in gradients)),
+        "strong_share": _share_won(*(one[strong] for one in gradients)),
         "brighter_share": float((a > b).mean()),
         "information": _information(joint),
         "mean": [a.mean(), b.mean()],
@@ -139,13 +140,6 @@ def _measure_pair(a: np.ndarray, b: np.ndarray) -> dict[str, object]:
         **_coherence(*gradients),
         **_subbands(a, b),
     }
-
-
-def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's, 0 where one of both is constant."""
-    a, b = a - a.mean(), b - b.mean()
-    norm = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
-    return float((a * b).sum()) / norm if norm > 0 else 0.0
 
 
 def _share_won(a: np.ndarray, b: np.ndarray) -> float:
@@ -161,7 +155,7 @@ def _information(joint: np.ndarray) -> float:
 
 def _coherence(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
     """How large the places are that one source wins: by gradient energy in a small window."""
-    energies = [cv2.blur(gradient**2, (NEIGHBOURHOOD, NEIGHBOURHOOD)) for gradient in (a, b)]
+    energies = [cv2.blur(one**2, (NEIGHBOURHOOD, NEIGHBOURHOOD)) for one in (a, b)]
     wins = energies[0] > energies[1]
     changes = [(np.diff(wins, axis=axis) != 0).sum() for axis in (0, 1)]
     runs = [wins.shape[1 - axis] + change for axis, change in zip((0, 1), changes, strict=True)]

@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sigforge.methods.sigfusion.modulator import Modulated, SignalModulator
+from sigforge.methods.sigfusion.dominance import dominance, map_names
+from sigforge.methods.sigfusion.modulator import Condition, Modulated, SignalModulator
+from sigforge.methods.sigfusion.prior import DominancePrior
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig, Subbands
 from sigforge.methods.weights import MODEL, load_model
 
@@ -35,13 +37,30 @@ class Plgn(nn.Module):
         sigformer: pretrained by Eq. (15); its weights stay as they are.
         channels: names of what is modulated: a modality (``ir``: its luma) or modality and plane (``pet_cb``).
         sm: which subbands are modulated at all.
+        condition: ``dominance`` shows modulators what belongs to which source; ``none`` is the paper read literally.
+        prior: of the real pairs, to draw dominance maps from in synthesis.
     """
 
-    def __init__(self, sigformer: SigFormer, channels: tuple[str, ...], sm: Modulated = "all") -> None:
+    def __init__(
+        self,
+        sigformer: SigFormer,
+        channels: tuple[str, ...],
+        sm: Modulated = "all",
+        *,
+        condition: Condition = "none",
+        prior: DominancePrior | None = None,
+    ) -> None:
         super().__init__()
         self.sigformer = sigformer.requires_grad_(False)
-        self.sm = sm
-        self.modulators = nn.ModuleDict({name: SignalModulator(sigformer.config, sm) for name in channels})
+        self.sm, self.condition, self.prior = sm, condition, prior
+        self.modulators = nn.ModuleDict({name: self._modulator(name) for name in channels})
+
+    def _modulator(self, channel: str) -> SignalModulator:
+        if self.condition == "none":
+            return SignalModulator(self.sigformer.config, self.sm)
+        direction = brightness_direction(self.sigformer)
+        is_luma = not channel.endswith(tuple(f"_{plane}" for plane in PLANES[1:]))
+        return SignalModulator(self.sigformer.config, self.sm, direction, is_luma=is_luma)
 
     def add_channel(self, name: str) -> None:
         """Modulators for another modality, as yet the identity; those of the others stay as they are.
@@ -51,23 +70,35 @@ class Plgn(nn.Module):
         """
         if name in self.modulators:
             raise ValueError(f"channel '{name}' is there already; give the new one another name")
-        self.modulators[name] = SignalModulator(self.sigformer.config, self.sm)
+        self.modulators[name] = self._modulator(name)
 
-    def forward(self, plane: Tensor, channel: str) -> Tensor:
-        """(B, 1, H, W) in [0, 1] to the modulated plane, unclamped (Eq. 6)."""
-        return self.sigformer.reconstruct(self.modulate(self.sigformer.decompose(plane), channel))
+    def forward(self, plane: Tensor, channel: str, maps: Tensor | None = None) -> Tensor:
+        """The modulated plane, unclamped (Eq. 6).
 
-    def modulate(self, parts: Subbands, channel: str) -> Subbands:
+        Args:
+            plane: (B, 1, H, W) in [0, 1].
+            channel: whose modulators.
+            maps: see :meth:`modulate`.
+        """
+        return self.sigformer.reconstruct(self.modulate(self.sigformer.decompose(plane), channel, maps))
+
+    def modulate(self, parts: Subbands, channel: str, maps: Tensor | None = None) -> Subbands:
         """Eq. (5) with the modulators of one channel.
+
+        Args:
+            parts: the subbands of a fused image.
+            channel: whose modulators.
+            maps: (B, K, h, w) what belongs to this channel's source, where there is a condition.
 
         Raises:
             ValueError: there are none of that name.
+            UserError: the map does not fit, or there is one too few or too many.
         """
         if channel not in self.modulators:
             raise ValueError(f"channel '{channel}' was never trained; this PLGN has {', '.join(self.modulators)}")
-        return self.modulators[channel](parts)
+        return self.modulators[channel](parts, maps)
 
-    def loss(self, fused: Tensor, target: Tensor, channel: str) -> PlgnLoss:
+    def loss(self, fused: Tensor, target: Tensor, channel: str, sources: Tensor | None = None) -> PlgnLoss:
         """Eq. (7): mean squared error to the real source, over subbands and over pixels.
 
         The paper writes the modulator on the target's subbands; read literally that trains nothing on the fused image,
@@ -75,13 +106,16 @@ class Plgn(nn.Module):
 
         Args:
             fused, target: (B, 1, H, W) planes in [0, 1].
+            channel: whose modulators.
+            sources: (2, B, 1, H, W) lumas of the channel's source and of its partner, where there is a condition.
         """
         with torch.no_grad():
             source = self.sigformer.decompose(fused)
+            maps = None if sources is None else dominance(self.sigformer, *sources, source.boundaries)
             goal = self.sigformer.decompose(target, source.boundaries)
             identity_signal = subband_mse(source, goal)
             identity_pixel = F.mse_loss(self.sigformer.reconstruct(source), target)
-        modulated = self.modulate(source, channel)
+        modulated = self.modulate(source, channel, maps)
         pixel = F.mse_loss(self.sigformer.reconstruct(modulated), target)
         return PlgnLoss(subband_mse(modulated, goal), pixel, identity_signal, identity_pixel)
 
@@ -100,9 +134,19 @@ def load_plgn(path: Path) -> Plgn:
 
     def build(config: dict) -> Plgn:
         sigformer = SigFormer(SigFormerConfig.model_validate(config["sigformer"]))
-        return Plgn(sigformer, tuple(config["channels"]), config.get("sm", "all"))
+        condition, kept = config.get("condition", "none"), config.get("prior")
+        prior = kept and DominancePrior(kept["pairs"], kept["subtasks"], len(map_names(sigformer.config)))
+        return Plgn(sigformer, tuple(config["channels"]), config.get("sm", "all"), condition=condition, prior=prior)
 
     return load_model(path, build, kind=KIND)
+
+
+@torch.no_grad()
+def brightness_direction(sigformer: SigFormer) -> Tensor:
+    """(width,): how the low map of a flat image changes with its grey level, per unit."""
+    side = 4 * sigformer.config.minimum_side
+    dark, bright = (sigformer.decompose(torch.full((1, 1, side, side), level)).low for level in (0.4, 0.6))
+    return ((bright - dark) / 0.2).mean(dim=(0, 2, 3))
 
 
 def subband_mse(parts: Subbands, goal: Subbands) -> Tensor:

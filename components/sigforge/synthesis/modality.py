@@ -1,0 +1,92 @@
+"""What a modality adds of its own: the grey levels, the strength of details, the blur and the noise of real images.
+
+A modulated photograph has the sharpness and the clean sky of a photograph. Every synthetic source therefore takes the
+numbers of one real training image of its modality: four bands of details are made as strong, grey levels are mapped to
+as many quantiles, and noise is added as far as it lacks.
+"""
+
+import cv2
+import numpy as np
+
+from sigforge.methods.sigfusion.prior import BANDS, QUANTILES
+
+GAIN = (0.4, 2.0)
+"""Least and largest factor of a band of details, each time that they are fitted."""
+
+FLAT, TEXTURED = 2.0, 8.0
+"""Grey levels of local deviation below which a region is flat, and above which it is not."""
+
+PERIOD = 4
+"""Pixels between tokens."""
+
+_SHARES = np.linspace(0, 1, QUANTILES)
+
+
+def style_of(plane: np.ndarray) -> np.ndarray:
+    """(22,): 17 quantiles of the grey levels, 4 standard deviations of bands of details, and the noise.
+
+    Args:
+        plane: (H, W) in [0, 1].
+    """
+    details, _ = _bands(plane.astype(np.float32))
+    deviations = [band.std() for band in details]
+    return np.array([*np.quantile(plane, _SHARES), *deviations, noise_of(plane)], np.float32)
+
+
+def noise_of(plane: np.ndarray) -> float:
+    """Standard deviation of the noise, robust, from second differences in both directions (Immerkaer, CVIU 1996)."""
+    kernel = np.outer([1, -2, 1], [1, -2, 1]).astype(np.float32)
+    response = cv2.filter2D(plane.astype(np.float32), -1, kernel)[1:-1, 1:-1]
+    return float(np.median(np.abs(response)) / 0.6745 / 6)
+
+
+def restyled(plane: np.ndarray, style: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A plane with the numbers of a real image.
+
+    Args:
+        plane: (H, W), about [0, 1].
+        style: of the real image, see :func:`style_of`.
+        rng: of the noise.
+    """
+    quantiles, deviations, noise = np.split(style, (QUANTILES, QUANTILES + BANDS))
+    fitted = _as_strong(_as_bright(_as_strong(plane, deviations), quantiles), deviations)
+    fitted = _as_bright(fitted, quantiles)
+    lacking = max(0.0, float(noise[0]) ** 2 - noise_of(fitted) ** 2) ** 0.5
+    return (fitted + lacking * rng.standard_normal(fitted.shape)).astype(np.float32)
+
+
+def without_lattice(plane: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """What modulation changed is smoothed where the photograph is flat, over a period of the tokens.
+
+    Args:
+        plane: (H, W), modulated.
+        before: (H, W), the photograph's.
+    """
+    change, window = (plane - before).astype(np.float32), (PERIOD, PERIOD)
+    smooth = cv2.blur(cv2.blur(change, window, anchor=(1, 1)), window, anchor=(2, 2))
+    mean = cv2.blur(before, (9, 9))
+    deviation = 255 * np.sqrt(np.maximum(cv2.blur(before * before, (9, 9)) - mean * mean, 0))
+    textured = np.clip((cv2.blur(deviation, (9, 9)) - FLAT) / (TEXTURED - FLAT), 0, 1)
+    return before + textured * change + (1 - textured) * smooth
+
+
+def _bands(plane: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """Details at four scales, finest first, and what is left."""
+    details = []
+    for scale in range(BANDS):
+        smooth = cv2.GaussianBlur(plane, (0, 0), float(2**scale))
+        details.append(plane - smooth)
+        plane = smooth
+    return details, plane
+
+
+def _as_strong(plane: np.ndarray, deviations: np.ndarray) -> np.ndarray:
+    details, fitted = _bands(plane)
+    for band, wanted in zip(details, deviations, strict=True):
+        fitted = fitted + band * np.clip(wanted / max(float(band.std()), 1e-4), *GAIN)
+    return fitted
+
+
+def _as_bright(plane: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+    own = np.maximum.accumulate(np.quantile(plane, _SHARES) + 1e-6 * np.arange(QUANTILES))
+    return np.interp(plane, own, quantiles).astype(np.float32)
