@@ -44,7 +44,7 @@ def test_the_registry_says_what_sigfusion_has_and_costs_by_default():
 
 
 @pytest.mark.parametrize("name", list_systems())
-def test_the_registry_says_what_the_missions_systems_have_and_cost_by_default(name):
+def test_the_registry_says_what_systems_have_and_cost_by_default(name):
     with torch.device("meta"):
         net = get_system(name).build()
     assert get_method(name).parameters == sum(p.numel() for p in net.parameters())

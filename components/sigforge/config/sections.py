@@ -284,7 +284,7 @@ class PublishParams(Section):
 
 
 class ComputeParams(Section):
-    """Where and how fast; nothing here may change a result, so no stage depends on it."""
+    """Where and how fast; no stage depends on it. What each key does to last digits stands in params.yaml."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -1,4 +1,4 @@
-"""Stage ``systems``: the mission's five systems, as far as they are configured, learn from the task's real pairs.
+"""Stage ``systems``: systems of other papers, as far as they are configured, learn from the task's real pairs.
 
 Each has a folder of its own with ``model.safetensors`` and ``history.parquet``, and one below for every network that
 only its training needs. A system whose options, inputs or code have changed is trained anew, the others stay.

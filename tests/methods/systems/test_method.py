@@ -22,7 +22,7 @@ NETWORKS = {
 }
 
 
-def test_the_missions_five_are_methods_like_any_other():
+def test_systems_are_methods_like_any_other():
     assert list_systems() == tuple(sorted(NETWORKS)) and set(NETWORKS) < set(list_methods("vif"))
     assert get_method("refusion").name != get_method("refusion_trained").name, "published and trained here"
     for name in NETWORKS:
