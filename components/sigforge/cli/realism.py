@@ -13,12 +13,12 @@ from sigforge.core.errors import ImageError, UserError
 from sigforge.core.images import read_image
 from sigforge.core.subsets import spread
 from sigforge.dataset.sources.folders import photo_folder
+from sigforge.evaluation.realism.by_modality import first_of_each_photograph
 from sigforge.evaluation.realism.compare import COLUMNS, RealismComparison, compare
 from sigforge.evaluation.realism.image_statistics import measure
 from sigforge.evaluation.realism.pair_compare import PAIR_COLUMNS, PairComparison, compare_pairs, shuffled_pairs
 from sigforge.evaluation.realism.pair_statistics import LEAST_SIDE, measure_pairs
 from sigforge.evaluation.realism.two_sample import IntervalEstimate
-from sigforge.report.realism import first_of_each_photograph
 from sigforge.shards.layout import shards_in
 from sigforge.shards.pairs import ShardPairs
 from sigforge.synthesis.synthesizer import fit_square
