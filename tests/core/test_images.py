@@ -268,7 +268,7 @@ def test_missing_empty_and_text(tmp_path):
         (lambda: tiff(DEEP.transpose(2, 0, 1), photometric="rgb", planarconfig="separate"), "layout that is not read"),
         (lambda: animated("PNG"), "2 frames"),
         (lambda: animated("WEBP"), "2 frames"),
-        (lambda: pillow(RGB, "GIF"), "kind that is not read"),
+        (lambda: b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40), "kind that is not read"),
     ],
 )
 def test_unsupported_says_what_it_holds(case, word, capfd):

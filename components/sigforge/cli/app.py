@@ -5,6 +5,7 @@ mended by the user (one ``error:`` line). What a command does stands in the modu
 runs, so that ``--help`` answers at once.
 """
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from sigforge import __version__
 from sigforge.cli.data import data_app
 from sigforge.cli.shards import shards_app
 from sigforge.core.errors import UserError
+from sigforge.core.escape import escape_terminal
 from sigforge.dataset.tasks import Task
 
 TASK_HELP = "vif: infrared, visible; mif: CT, PET or SPECT, MRI; mfif: near, far; mef: under-, over-exposed."
@@ -261,9 +263,11 @@ def doctor() -> int:
 
 def main() -> None:
     """Entry point of the ``sigforge`` script."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a terminal of another encoding stops nothing
     app(prog_name="sigforge")
 
 
 def _fail(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(escape_terminal(f"error: {' '.join(message.split())}"), file=sys.stderr)
     return 2

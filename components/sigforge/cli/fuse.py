@@ -1,16 +1,20 @@
 """``sigforge fuse``."""
 
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from sigforge.cli.inputs import FuseJob, match, report_left_out, require_same_size
+from sigforge.cli.console import say
+from sigforge.cli.inputs import FuseJob, match, report_left_out, report_notes, require_same_size
 from sigforge.core.device import pick_device
 from sigforge.core.errors import ImageError, UserError
+from sigforge.core.escape import escape_terminal
 from sigforge.core.images import read_image, write_image
 from sigforge.core.progress import progress
+from sigforge.dataset.doubts import Doubt, Source, doubts_about, told
 from sigforge.methods.apply import LumaFusion, fuse_arrays
 from sigforge.methods.loading import load
 from sigforge.methods.registry import FusionMethod, list_methods
@@ -43,22 +47,27 @@ def fuse_inputs(a: Path, b: Path, out: Path, *, task: str, model: str, options: 
     fuse = partial(method.fuse, **parse_options(method, options))
     where = device if method.kind == "learned" else "cpu"
     report_left_out(left_out)
-    failed = 0
+    report_notes(a, b)
+    failed, doubts = 0, []
     with progress(f"fuse {task}", len(jobs)) as bar:
         for job, target in zip(jobs, targets, strict=True):
             try:
-                write_image(target, *fuse_job(job, fuse, task, where))
+                write_image(target, *fuse_job(job, fuse, task, where, doubts))
             except ImageError as error:
                 if not a.is_dir():
                     raise
                 report_left_out([error])
                 failed += 1
             bar.advance(note=job.name)
-    print(f"{out}: {len(jobs) - failed} of {len(jobs)} pairs fused with {model}")
+    for line in told(doubts, len(jobs)):
+        print(escape_terminal(f"warning: {line}"), file=sys.stderr)
+    say(f"{out}: {len(jobs) - failed} of {len(jobs)} pairs fused with {model}")
     return 1 if failed or left_out else 0
 
 
-def fuse_job(job: FuseJob, fuse: LumaFusion, task: str, device: str) -> tuple[np.ndarray, int]:
+def fuse_job(
+    job: FuseJob, fuse: LumaFusion, task: str, device: str, doubts: list[Doubt] | None = None
+) -> tuple[np.ndarray, int]:
     """Fuse one pair of files.
 
     Args:
@@ -66,6 +75,7 @@ def fuse_job(job: FuseJob, fuse: LumaFusion, task: str, device: str) -> tuple[np
         fuse: two lumas (B, 1, H, W) in [0, 1] to one.
         task: fixes where the colour comes from.
         device: ``cpu`` or ``cuda``.
+        doubts: takes what is odd about the pair.
 
     Returns:
         pixels in [0, 1], and the bits that hold them: 16 if a source has more than 8.
@@ -75,6 +85,8 @@ def fuse_job(job: FuseJob, fuse: LumaFusion, task: str, device: str) -> tuple[np
     """
     (a, a_info), (b, b_info) = read_image(job.a), read_image(job.b)
     require_same_size((job.a, a), (job.b, b))
+    if doubts is not None:
+        doubts += doubts_about(task, Source(job.a, a, a_info), Source(job.b, b, b_info))
     deep = max(a_info.bit_depth, b_info.bit_depth) > 8
     return fuse_arrays(fuse, a, b, task, device=device), 16 if deep else 8
 

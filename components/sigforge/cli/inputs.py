@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from sigforge.core.errors import ImageError, UserError
+from sigforge.core.escape import escape_terminal
+from sigforge.dataset.contents import contents
 from sigforge.dataset.sources.folders import pair_folders
 from sigforge.dataset.tables import Quarantined
 from sigforge.dataset.tasks import MODALITIES
@@ -41,6 +43,13 @@ def match(a: Path, b: Path) -> tuple[list[FuseJob], list[Quarantined]]:
     return [FuseJob(Path(pair.a_path).stem, pair.a_path, pair.b_path) for pair in found], left_out
 
 
+def report_notes(*paths: Path, deep: bool = False) -> None:
+    """Say on stderr what else lies in the folders that were given; files among ``paths`` are skipped."""
+    for folder in dict.fromkeys(path for path in paths if path.is_dir()):
+        for note in contents(folder, deep=deep).notes:
+            print(escape_terminal(f"note: {note.path}: {note.detail}"), file=sys.stderr)
+
+
 def require_same_size(first: tuple[str, np.ndarray], other: tuple[str, np.ndarray]) -> None:
     """Raise an ImageError that names both (path, pixels) if they differ in height or width."""
     (path, pixels), (other_path, other_pixels) = first, other
@@ -52,6 +61,6 @@ def require_same_size(first: tuple[str, np.ndarray], other: tuple[str, np.ndarra
 def report_left_out(left_out: Iterable[ImageError | Quarantined]) -> None:
     """Say on stderr which files were left out and why."""
     for item in left_out:
-        line = f"left out: {item.path}: {item.reason}: {item.detail}"
+        line = escape_terminal(f"left out: {item.path}: {item.reason}: {item.detail}")
         # On a terminal a progress line may stand there, which a shorter one would not cover.
         print(f"\r{line:<100}" if sys.stderr.isatty() else line, file=sys.stderr)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from sigforge.cli.console import show
+from sigforge.cli.console import say, show
 from sigforge.methods.published.checkpoints import weights_file
 from sigforge.methods.published.method import PublishedMethod, Weights
 from sigforge.methods.registry import FusionMethod, get_method, list_methods
@@ -43,7 +43,7 @@ def show_method(name: str) -> int:
     print(name)
     for key, value in [*rows.items(), *weights_of(method)]:
         if value:
-            print(f"  {key:<11}{value}")
+            say(f"  {key:<11}{value}")
     return 0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from rich.table import Table
 
 from sigforge.cli.console import show
-from sigforge.cli.inputs import report_left_out
+from sigforge.cli.inputs import report_left_out, report_notes
 from sigforge.core.errors import ImageError, UserError
 from sigforge.core.images import read_image
 from sigforge.core.subsets import spread
@@ -49,6 +49,7 @@ def show_realism(
     for folder in filter(None, (real, synthetic, before)):
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder: correct the path")
+    report_notes(real, *([before] if before else []), deep=True)
     reader = _Reader(images, side)
     made = reader.shard_images(synthetic, member) if shards_in(synthetic) else reader.images(synthetic)
     first = list(islice(made, 1))

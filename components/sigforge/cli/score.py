@@ -10,10 +10,11 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from sigforge.cli.console import show
-from sigforge.cli.inputs import report_left_out
+from sigforge.cli.console import named, say, show
+from sigforge.cli.inputs import report_left_out, report_notes
 from sigforge.cli.scoring import LUMA, SOURCES, ScoringPlan, ScoringUnit, plan_units, score_units
 from sigforge.core.errors import UserError
+from sigforge.core.escape import escape_terminal
 from sigforge.core.parallel import run_units
 from sigforge.core.progress import progress
 from sigforge.evaluation.distributions import check_format, write_plot
@@ -93,9 +94,11 @@ def score_inputs(
     outputs.check()
     chosen = select_metrics(metrics, reference=reference is not None)
     plan = plan_units(a, b, fused, reference)
+    report_notes(a, b, *fused)
     report_left_out([*plan.bad, *plan.missing])
     scores, seen, bad = run_plan(plan, chosen, workers)
     warn_of_lossy_files(seen, plan.methods)
+    warn_of_raw_files(seen, plan.methods)
     notes = [*describe_inputs(scores, seen), *(f"{m.symbol} ({m.name}): {m.convention}" for m in chosen)]
     outputs.write_scores(scores, notes)
     if not len(scores.shared):
@@ -103,7 +106,7 @@ def score_inputs(
     board = build_leaderboard(scores.shared, scores.methods, scores.metrics, notes=notes)
     for table in tables(board):
         show(table)
-    print(board.caption, *board.notes, sep="\n")
+    say("\n".join((board.caption, *board.notes)))
     outputs.write_summary(scores, board)
     return 1 if plan.bad or bad or (strict and plan.missing) else 0
 
@@ -145,7 +148,18 @@ def warn_of_lossy_files(seen: Counter, methods: Sequence[str]) -> None:
             what = "source or reference images" if whose == SOURCES else f"fused images of {whose}"
             advice = "give the originals" if whose == SOURCES else "store results as PNG"
             files = f"{count} of {seen['file', whose]} {what}"
-            print(f"warning: {files} are JPEG or lossy WebP, which changes scores: {advice}", file=sys.stderr)
+            line = f"warning: {files} are JPEG or lossy WebP, which changes scores: {advice}"
+            print(escape_terminal(line), file=sys.stderr)
+
+
+def warn_of_raw_files(seen: Counter, methods: Sequence[str]) -> None:
+    """Say on stderr whose files of 16 bits hold little: their scores are not those of the scene."""
+    for whose in (*methods, SOURCES):
+        if count := seen["raw", whose]:
+            files = f"{count} of {seen['file', whose]} {'source images' if whose == SOURCES else f'images of {whose}'}"
+            advice = "stretch the levels of all images alike to the whole range"
+            line = f"warning: {files} use a quarter of their 16 bits or less, like raw counts of a sensor: {advice}"
+            print(escape_terminal(line), file=sys.stderr)
 
 
 def describe_inputs(scores: Scores, seen: Counter) -> Iterator[str]:
@@ -171,7 +185,7 @@ def tables(board: Leaderboard) -> Iterator[Table]:
         ):
             table.add_column(head, justify=align)
         for m, (method, rank) in enumerate(zip(board.methods, board.ranks, strict=True)):
-            table.add_row(method, f"{rank:.1f}", *(_printed(column.cells[m]) for column in columns))
+            table.add_row(named(method), f"{rank:.1f}", *(_printed(column.cells[m]) for column in columns))
         table.add_section()
         table.add_row(TEST_LABEL, "", *(column.p_text for column in columns))
         yield table

@@ -1,5 +1,6 @@
 """Scores of image files: what is matched with what, and what one worker does with a pair."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,9 @@ import torch
 from sigforge.cli.inputs import FuseJob, match, require_same_size
 from sigforge.core.colour import luma
 from sigforge.core.errors import ImageError, UserError
+from sigforge.core.escape import escape_terminal
 from sigforge.core.images import decode_bytes, is_grey, read_bytes
+from sigforge.dataset.doubts import has_few_levels
 from sigforge.dataset.tables import Quarantined
 from sigforge.metrics import Metric, score
 
@@ -85,14 +88,24 @@ def plan_units(a: Path, b: Path, fused: Sequence[Path], reference: Path | None =
         for item in without:
             (missing if item.reason == "no_partner" else bad).append(item)
     if not any(all(job.name in by_name for by_name in made.values()) for job in jobs):
-        raise UserError(f"{', '.join(map(str, fused))}: no pair has a fused image in each: name them as their sources")
+        raise UserError(_none_complete(fused, bad))
     units = []
     for number, job in enumerate(jobs):
         paths = {label: by_name[job.name] for label, by_name in made.items() if job.name in by_name}
         units.append(ScoringUnit(number, job.a, job.b, references[job.name], paths))
     told = {item.path for item in bad}
     missing = [item for item in missing if item.path not in told]
-    return ScoringPlan(tuple(job.name for job in jobs), tuple(sorted(made)), tuple(units), _once(bad), tuple(missing))
+    return ScoringPlan(
+        tuple(escape_terminal(job.name) for job in jobs), tuple(sorted(made)), tuple(units), _once(bad), tuple(missing)
+    )
+
+
+def _none_complete(fused: Sequence[Path], bad: Sequence[Quarantined]) -> str:
+    """Why no pair has an image of every method: the first reason that is known, else their names."""
+    folders = {path.resolve() for path in fused}
+    known = [item for item in bad if Path(item.path).resolve().parent in folders]
+    cause = f"{known[0].path}: {known[0].detail}" if known else "name them as their sources"
+    return f"{', '.join(map(str, fused))}: no pair has a fused image in each: {cause}"
 
 
 def score_units(units: Sequence[ScoringUnit], *, metrics: Sequence[Metric]) -> list[UnitScores]:
@@ -127,6 +140,8 @@ def score_unit(unit: ScoringUnit, *, metrics: Sequence[Metric]) -> UnitScores:
 
 def _partners(a: Path, jobs: Sequence[FuseJob], path: Path) -> tuple[dict[str, str], list[Quarantined]]:
     """The images of a folder by the stems of the sources, or the one file for the one pair."""
+    if a.is_dir() and path.is_dir() and os.path.samefile(a, path):  # a copy of the first source is a method, too
+        return {job.name: job.a for job in jobs}, []
     found, without = match(a, path)
     return ({job.name: job.b for job in found} if a.is_dir() else {jobs[0].name: str(path)}), without
 
@@ -136,6 +151,7 @@ def _read(path: str, whose: str, seen: Counter) -> np.ndarray:
     data = read_bytes(path)
     pixels, info = decode_bytes(data, path)
     kinds = {"file": True, "colour": not is_grey(pixels), "deep": info.bit_depth == 16, "lossy": is_lossy(data)}
+    kinds["raw"] = has_few_levels(info)
     seen.update((kind, whose) for kind, holds in kinds.items() if holds)
     return luma(pixels)
 
@@ -173,5 +189,5 @@ def _labels(paths: Sequence[Path]) -> list[str]:
     """
     if twice := [path for path, count in Counter(path.resolve() for path in paths).items() if count > 1]:
         raise UserError(f"{twice[0]}: given twice as --fused: leave one out")
-    names = [path.resolve().name if path.is_dir() else path.stem for path in paths]
-    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+    names = [escape_terminal(path.resolve().name if path.is_dir() else path.stem) for path in paths]
+    return names if len(set(names)) == len(names) else [escape_terminal(str(path)) for path in paths]

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from sigforge.cli.inputs import report_left_out
+from sigforge.cli.console import say
+from sigforge.cli.inputs import report_left_out, report_notes
 from sigforge.core.device import pick_device
 from sigforge.core.errors import UserError
 from sigforge.core.files import hash_of
 from sigforge.core.parallel import run_units
 from sigforge.core.progress import progress
 from sigforge.core.storage import Place, check_reachable
+from sigforge.dataset.contents import contents
 from sigforge.dataset.hashes import fingerprint_of
 from sigforge.dataset.sources.folders import check_photo, drop_duplicates, photo_folder
 from sigforge.dataset.tables import QUARANTINE, Photo, Quarantined, photo_table, write_table
@@ -94,7 +96,7 @@ def synthesise(
     key = {"parameters": hash_of(facts), "inputs": hash_of([recipe.fingerprint, fingerprint_of(table)])}
     shards = plan(table, shard_size, refused_photos(table, recipe.gates, size=size), crops=crops, pairs=pairs)
     if only_plan:
-        print(estimate(shards, recipe=recipe, workers=workers).text(out))
+        say(estimate(shards, recipe=recipe, workers=workers).text(out))
         return 0
     refuse_other_shards(out, key, shards, task)
     write_table(bad, out / "quarantine.parquet", QUARANTINE)
@@ -144,7 +146,8 @@ def check_photos(folder: Path, licence: str, workers: int) -> tuple[list[Photo],
             bar.advance()
     bad = [result for result in checked if isinstance(result, Quarantined)]
     photos, doubles = drop_duplicates(result for result in checked if isinstance(result, Photo))
-    left_out = bad + doubles
+    left_out = [*contents(folder, deep=True).left_out, *bad, *doubles]
+    report_notes(folder, deep=True)
     report_left_out(left_out[:SHOWN])
     if not photos:
         raise UserError(f"{folder}: none of its {len(candidates)} images can be used; the reasons stand above")
@@ -177,7 +180,7 @@ def _account(out: Place, reports: list[ShardReport], told: str, bad: int) -> Non
     samples, failures = (sum(getattr(report, name) for report in reports) for name in ("samples", "failures"))
     if not samples:
         raise UserError(f"no photograph gave a pair; see 'reason' in {out}/*-[0-9]*.parquet, or lower --size")
-    print(f"{out}: {samples} pairs in {len(reports)} shards")
+    say(f"{out}: {samples} pairs in {len(reports)} shards")
     if bad or failures:
-        print(f"left out: {bad} images, see {out}/quarantine.parquet; {failures} photographs, see the shards' tables")
-    print(told)
+        say(f"left out: {bad} images, see {out}/quarantine.parquet; {failures} photographs, see the shards' tables")
+    say(told)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from sigforge.cli.console import show
+from sigforge.cli.console import say, show
 from sigforge.methods.published.checkpoints import import_checkpoint, weights_file
 from sigforge.methods.published.method import list_weights, methods_using
 
@@ -19,7 +19,7 @@ def import_weights(file: Path, name: str | None) -> int:
     uses = [(method.name, task) for method in methods_using(weights) for task in method.tasks_of(weights)]
     methods = ", ".join(dict.fromkeys(method for method, _ in uses))
     tasks = ", ".join(dict.fromkeys(task for _, task in uses))
-    print(f"{target}: {weights.name} from {weights.repository} (licence: {weights.licence}); for {methods} on {tasks}")
+    say(f"{target}: {weights.name} from {weights.repository} (licence: {weights.licence}); for {methods} on {tasks}")
     return 0
 
 

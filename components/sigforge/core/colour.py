@@ -88,6 +88,19 @@ def carry_chroma(a: "Image", b: "Image") -> "tuple[Image, Image] | None":
     return tuple(NEUTRAL + _weighted_mean(x, y) for x, y in zip(*coloured, strict=True))
 
 
+def chroma_of_second(a: "Image", b: "Image") -> "tuple[Image, Image] | None":
+    """The chroma of ``b``, whatever colours ``a`` was painted in; of ``a`` where ``b`` is grey.
+
+    Args:
+        a: first source, in [0, 1].
+        b: second source, likewise.
+
+    Returns:
+        The Cb and Cr planes, or None when neither source is coloured.
+    """
+    return carry_chroma(b, b) if not is_grey(b) else carry_chroma(a, b)
+
+
 @dataclass(frozen=True)
 class ColourPolicy:
     """What one task does with colour.
@@ -112,7 +125,7 @@ COLOUR_POLICIES: dict[str, ColourPolicy] = {
     for policy in (
         ColourPolicy(
             "vif",
-            carry_chroma,
+            chroma_of_second,
             {"ir": "drop", "vis": "keep"},
             "luma is fused; chroma is the visible image's (the infrared image is grey)",
         ),

@@ -16,7 +16,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -33,16 +33,19 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 warnings.filterwarnings("ignore", module="PIL")
 
 _DAMAGED = "is cut short or damaged: copy it again"
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 _PNG, _JPEG, _CLASSIC_TIFF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", (b"II*\0", b"MM\0*")
-_OTHER_KINDS = (b"GIF8", b"\0\0\0\x0cjP", b"II+\0", b"MM\0+")  # GIF, JPEG 2000, big TIFF
+_GIF, _NETPBM = b"GIF8", (b"P2", b"P3", b"P5", b"P6")
+_OTHER_KINDS = (b"\0\0\0\x0cjP", b"II+\0", b"MM\0+")  # JPEG 2000, big TIFF
+_NETPBM_HEAD = re.compile(rb"P[2356](?:\s+(?:#[^\n]*\n\s*)*\d+){2}\s+(?:#[^\n]*\n\s*)*(\d+)\s")
 _GREY_ALPHA = 4  # PNG colour type; Pillow opens it as RGBA when it has 16 bits
 _PNG_SETTINGS = (cv2.IMWRITE_PNG_COMPRESSION, 3)
 _WEBP_MAX_SIDE = 16383
 _JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # not stuffed bytes, nor restart marks inside a scan
 _TIFF_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}  # bytes per value of each type, else 1
 _TIFF_DATA = ((273, 279), (324, 325))  # tags of offsets and lengths: of strips, of tiles
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274  # TIFF and EXIF tags
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _SAMPLE_FORMAT = 258, 262, 274, 277, 339  # TIFF and EXIF tags
+_SIGNED = 2
 _UPRIGHT = {
     2: lambda x: x[:, ::-1],
     3: lambda x: x[::-1, ::-1],
@@ -56,26 +59,49 @@ _UPRIGHT = {
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What the file held: size in pixels once upright, channels (1 or 3), bits per channel, and Pillow's mode."""
+    """What the file held.
+
+    Attributes:
+        height, width: in pixels, once upright.
+        channels: 1 or 3.
+        bit_depth: bits per channel.
+        mode: Pillow's.
+        low, high: the levels in use, in [0, 1].
+        dropped: share of pixels whose alpha is neither 0 nor full; 1 where a TIFF has further channels.
+    """
 
     height: int
     width: int
     channels: int
     bit_depth: int
     mode: str
+    low: float = field(default=0.0, repr=False, compare=False)
+    high: float = field(default=1.0, repr=False, compare=False)
+    dropped: float = field(default=0.0, repr=False, compare=False)
 
 
 def read_image(path: str | Path, *, min_side: int = 1) -> tuple[np.ndarray, ImageInfo]:
     """Read an image file as float32 in [0, 1], ``(H, W)`` or ``(H, W, 3)``.
 
     Args:
-        path: PNG, JPEG, TIFF, BMP or WebP, 8 or 16 bits (float TIFF if its values lie in [0, 1]).
+        path: PNG, JPEG, TIFF, BMP, WebP, GIF or Netpbm, 8 or 16 bits (float TIFF if its values lie in [0, 1]).
         min_side: smallest height and width accepted, in pixels.
 
     Raises:
         ImageError: the file cannot be used; ``reason`` is one of the words above.
     """
     return decode_bytes(read_bytes(path), path, min_side=min_side)
+
+
+def is_image(path: str | Path) -> bool:
+    """Whether the first bytes of a file are those of an image that may be read."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(12)
+    except OSError:
+        return False
+    signatures = (_PNG, _JPEG, *_CLASSIC_TIFF, _GIF, *_NETPBM, b"BM")
+    return start.startswith(signatures) or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -199,18 +225,33 @@ def _decode(image: PIL.Image.Image, data: bytes, name: object) -> tuple[np.ndarr
     inverted = mode.startswith("I;16") and image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0
     if image.format == "TIFF" and _tiff_data_end(image) > len(data):  # libtiff would print about it
         raise ImageError(name, "truncated", _DAMAGED)
+    if image.format == "TIFF" and _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, ()):
+        raise ImageError(name, "unsupported", "holds signed pixels of no fixed range: save as 8 or 16-bit grey or RGB")
     image.load()
     pixels = _pixels(image, bits, data, name)
     if inverted:  # white is zero: Pillow turns that round for 8 bits only
         pixels = 1 - pixels
     pixels = np.ascontiguousarray(_UPRIGHT.get(orientation, np.asarray)(pixels))
-    return pixels, ImageInfo(*pixels.shape[:2], 3 if pixels.ndim == 3 else 1, bits, mode)
+    in_use = {"low": float(pixels.min()), "high": float(pixels.max()), "dropped": _dropped(image)}
+    return pixels, ImageInfo(*pixels.shape[:2], 3 if pixels.ndim == 3 else 1, bits, mode, **in_use)
+
+
+def _dropped(image: PIL.Image.Image) -> float:
+    """How far a channel that is not used is more than a mask, which shows or hides: a second image is."""
+    if image.format == "TIFF" and image.tag_v2.get(_SAMPLES, 1) > len(image.getbands()):
+        return 1.0
+    if "A" not in image.getbands():
+        return 0.0
+    alpha = np.asarray(image.getchannel("A"))
+    return float(((alpha > 0) & (alpha < 255)).mean())
 
 
 def _pixels(image: PIL.Image.Image, bits: int, data: bytes, name: object) -> np.ndarray:
     """Pixels in [0, 1] as stored, grey or RGB."""
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.float32) / ((1 << bits) - 1)
+    if image.format == "PPM" and image.mode == "I":  # scaled by Pillow
+        return np.asarray(image).astype(np.float32) / 65535
     if image.mode == "F":
         return _unit_floats(np.asarray(image), name)
     if image.mode in ("I", "LAB"):
@@ -244,6 +285,8 @@ def _deep_levels(shallow: np.ndarray, data: bytes, name: object) -> np.ndarray:
 def _bit_depth(image: PIL.Image.Image, data: bytes) -> int:
     if image.format == "TIFF":
         return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
+    if image.format == "PPM" and (found := _NETPBM_HEAD.match(data)):
+        return 16 if int(found[1]) > 255 else 8
     if image.format == "PNG":
         return 16 if data[24] == 16 else 1 if image.mode == "1" else 8
     return 8
@@ -314,6 +357,8 @@ def _tiff_data_end(image: PIL.Image.Image) -> int:
 
 
 def _unidentified(data: bytes, name: object) -> ImageError:
+    if data.startswith(_GIF):
+        return ImageError(name, "truncated", _DAMAGED)
     if data.startswith((_PNG, _JPEG, *_CLASSIC_TIFF, *_OTHER_KINDS)):
         return ImageError(name, "unsupported", "is an image of a kind that is not read: save as 8 or 16-bit PNG")
     return ImageError(name, "not_an_image", "is no image file: remove it, or save the image again")

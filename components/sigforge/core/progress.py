@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sigforge.core.escape import escape_terminal
+
 EVERY_SECONDS = 5.0
 
 
@@ -40,7 +42,7 @@ class Progress:
         share = 100 * self.done / self.total if self.total else 100
         eta = f"{clock(spent)} spent" if self.done >= self.total else f"ETA {clock(left)}"
         rate = f"{_rate(new, spent)}, " if new and spent else ""
-        note = f", {self.note}" if self.note else ""
+        note = f", {escape_terminal(self.note)}" if self.note else ""
         line = f"{self.label}: {self.done}/{self.total} ({share:.0f} %), {rate}{eta}{note}"
         print(f"\r{line:<100}" if self.live else line, end="" if self.live else "\n", file=sys.stderr, flush=True)
 

@@ -70,14 +70,25 @@ class Quarantined:
     detail: str
 
 
+@dataclass(frozen=True)
+class Levels:
+    """What an image file holds: bits per channel, and the lowest and highest level in use, of 1."""
+
+    path: str
+    bit_depth: int
+    low: float
+    high: float
+
+
 def _schema(record: type, key: str = "") -> pa.Schema:
     """Columns of a record type; ``key`` names the column whose values must differ."""
-    types = {str: pa.string(), int: pa.int32(), bool: pa.bool_()}
+    types = {str: pa.string(), int: pa.int32(), bool: pa.bool_(), float: pa.float64()}
     fields = [pa.field(field.name, types[field.type], nullable=False) for field in dataclasses.fields(record)]
     return pa.schema(fields, metadata={"key": key} if key else None)
 
 
 PAIRS, PHOTOS, QUARANTINE = _schema(Pair, "pair_id"), _schema(Photo, "photo_id"), _schema(Quarantined)
+LEVELS = _schema(Levels)
 
 
 def write_table(records: Iterable[object], path: str | Path, schema: pa.Schema) -> None:

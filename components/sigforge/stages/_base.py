@@ -16,6 +16,7 @@ from sigforge import tracking
 from sigforge.config.load import leaves, load_params
 from sigforge.config.sections import Params
 from sigforge.core.errors import UserError
+from sigforge.core.escape import escape_terminal
 from sigforge.core.files import canonical_json, fingerprint, hash_of, write_atomic
 from sigforge.core.parallel import die_with_parent, keep_freed_memory
 from sigforge.core.provenance import code_hash
@@ -126,5 +127,5 @@ def _under(key: str, section: str) -> bool:
 
 
 def _fail(stage: str, task: str | None, message: str) -> int:
-    print(f"error: {stage}{'@' + task if task else ''}: {message}", file=sys.stderr)
+    print(escape_terminal(f"error: {stage}{'@' + task if task else ''}: {message}"), file=sys.stderr)
     return 2

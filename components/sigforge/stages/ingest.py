@@ -5,29 +5,33 @@ Nothing is copied from real folders: the manifest names the files where they lie
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sigforge.config.load import resolve_path
 from sigforge.config.sections import DemoSource, FolderPairs, FolderPhotos, IngestPairs, IngestPhotos, MirflickrPhotos
 from sigforge.core.errors import UserError
+from sigforge.core.escape import escape_terminal
 from sigforge.core.images import write_image
 from sigforge.core.parallel import run_units
 from sigforge.core.progress import progress
+from sigforge.dataset.contents import Contents, contents
+from sigforge.dataset.doubts import told
 from sigforge.dataset.sources import demo, scenes
 from sigforge.dataset.sources.folders import (
+    Examined,
     PairCandidate,
     PhotoCandidate,
-    check_pair,
-    check_photo,
     drop_duplicates,
+    examine_pair,
+    examine_photo,
     pair_folders,
     photo_folder,
 )
 from sigforge.dataset.sources.mirflickr import mirflickr_photos
 from sigforge.dataset.splits import assign_splits
-from sigforge.dataset.tables import PAIRS, PHOTOS, QUARANTINE, Pair, Quarantined, write_table
+from sigforge.dataset.tables import LEVELS, PAIRS, PHOTOS, QUARANTINE, Pair, Quarantined, write_table
 from sigforge.dataset.tasks import SIMULATED, TASKS
 from sigforge.stages._base import StageContext, main
 
@@ -44,7 +48,7 @@ def run(context: StageContext) -> None:
 
 
 def ingest_pairs(context: StageContext, config: IngestPairs, folder: Path) -> None:
-    """Write ``pairs.parquet`` and ``quarantine.parquet`` of one task.
+    """Write ``pairs.parquet``, ``levels.parquet`` and ``quarantine.parquet`` of one task.
 
     Args:
         context: of the stage.
@@ -62,9 +66,9 @@ def ingest_pairs(context: StageContext, config: IngestPairs, folder: Path) -> No
             found, base = simulate_pairs(context.task, source, context.params.seed, folder)
             candidates, groups = candidates + found, groups | base
         else:
-            found, left = _folder_pairs(context.task, source)
+            found, left = _folder_pairs(context, source)
             candidates, quarantined = candidates + found, quarantined + left
-    checked, bad = _check(context, check_pair, candidates)
+    checked, bad = _check(context, folder, examine_pair, candidates)
     fractions = {
         "train": 1 - config.splits.val - config.splits.test,
         "val": config.splits.val,
@@ -79,7 +83,7 @@ def ingest_pairs(context: StageContext, config: IngestPairs, folder: Path) -> No
 
 
 def ingest_photos(context: StageContext, config: IngestPhotos, folder: Path) -> None:
-    """Write ``photos.parquet`` and ``quarantine.parquet``.
+    """Write ``photos.parquet``, ``levels.parquet`` and ``quarantine.parquet``.
 
     Args:
         context: of the stage.
@@ -98,8 +102,9 @@ def ingest_photos(context: StageContext, config: IngestPhotos, folder: Path) -> 
             found, left = mirflickr_photos(resolve_path(source.path), source=source.name, limit=source.limit)
             candidates, quarantined = candidates + found, quarantined + left
         else:
-            candidates += _folder_photos(source)
-    photos, bad = _check(context, check_photo, candidates)
+            found, left = _folder_photos(context, source)
+            candidates, quarantined = candidates + found, quarantined + left
+    photos, bad = _check(context, folder, examine_photo, candidates)
     _finish(context, folder, quarantined + bad, len(photos), config.min_photos, "photos")
     write_table(photos, folder / "photos.parquet", PHOTOS)
     context.ledger.dataset("photographs", folder / "photos.parquet")
@@ -164,28 +169,50 @@ def with_splits(pairs: Sequence[Pair], fractions: dict[str, float], seed: int, g
     return [replace(pair, split=split_of[pair.pair_id]) for pair in pairs]
 
 
-def _folder_pairs(task: str, source: FolderPairs) -> tuple[list[PairCandidate], list[Quarantined]]:
+def _folder_pairs(context: StageContext, source: FolderPairs) -> tuple[list[PairCandidate], list[Quarantined]]:
     a, b = resolve_path(source.a), resolve_path(source.b)
     terms = {"source": source.name, "licence": source.licence, "limit": source.limit}
-    return pair_folders(a, b, task=task, subtask=source.subtask, **terms)
+    found = pair_folders(a, b, task=context.task, subtask=source.subtask, **terms)
+    _say_notes(context, contents(a), contents(b))
+    return found
 
 
-def _folder_photos(source: FolderPhotos) -> list[PhotoCandidate]:
+def _folder_photos(context: StageContext, source: FolderPhotos) -> tuple[list[PhotoCandidate], list[Quarantined]]:
     path = resolve_path(source.path)
-    return photo_folder(path, source=source.name, licence=source.licence, limit=source.limit)
+    found, listed = (
+        photo_folder(path, source=source.name, licence=source.licence, limit=source.limit),
+        contents(path, deep=True),
+    )
+    _say_notes(context, listed)
+    return found, list(listed.left_out)
 
 
-def _check(context: StageContext, check, candidates):
-    """Check candidates over processes; what is good, and what is quarantined."""
-    results = []
+def _say_notes(context: StageContext, *listed: Contents) -> None:
+    """What else lies in the folders of a source."""
+    for note in (note for found in listed for note in found.notes):
+        print(escape_terminal(f"{context.name}: note: {note.path}: {note.detail}"), file=sys.stderr)
+
+
+def _check(
+    context: StageContext,
+    folder: Path,
+    examine: Callable[[PairCandidate | PhotoCandidate], Examined],
+    candidates: Sequence[PairCandidate | PhotoCandidate],
+) -> tuple[list, list[Quarantined]]:
+    """Check candidates over processes; what is good, and what is quarantined. What is odd is said."""
+    examined: list[Examined] = []
     with progress(context.name, len(candidates)) as bar:
-        for result in run_units(
-            check, candidates, workers=context.params.compute.workers if len(candidates) > 200 else 1
+        for found in run_units(
+            examine, candidates, workers=context.params.compute.workers if len(candidates) > 200 else 1
         ):
-            results.append(result)
+            examined.append(found)
             bar.advance()
+    results = [found.result for found in examined]
     bad = [result for result in results if isinstance(result, Quarantined)]
     good = [result for result in results if not isinstance(result, Quarantined)]
+    write_table((levels for found in examined for levels in found.levels), folder / "levels.parquet", LEVELS)
+    for line in told((doubt for found in examined for doubt in found.doubts), len(good)):
+        print(escape_terminal(f"warning: {context.name}: {line}"), file=sys.stderr)
     kept, doubles = drop_duplicates(good)
     return kept, bad + doubles
 
@@ -197,7 +224,8 @@ def _finish(context: StageContext, folder: Path, bad: list[Quarantined], good: i
     context.ledger.value(what, good)
     context.ledger.value("quarantined", len(bad))
     for item in bad[:10]:
-        print(f"{context.name}: quarantined {item.path}: {item.reason}: {item.detail}", file=sys.stderr)
+        line = f"{context.name}: quarantined {item.path}: {item.reason}: {item.detail}"
+        print(escape_terminal(line), file=sys.stderr)
     if len(bad) > 10:
         print(f"{context.name}: and {len(bad) - 10} more, listed in {table}", file=sys.stderr)
     if good < least:

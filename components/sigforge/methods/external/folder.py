@@ -9,9 +9,8 @@ import numpy as np
 from sigforge.core.errors import ImageError, UserError
 from sigforge.core.files import sha256_file
 from sigforge.core.images import read_image
+from sigforge.dataset.contents import is_read
 from sigforge.dataset.tables import Pair
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 
 
 class FusedFolder:
@@ -21,7 +20,7 @@ class FusedFolder:
     name.
 
     Args:
-        path: the folder; sub-folders, hidden files and other extensions are passed over.
+        path: the folder; sub-folders and what is no image are passed over.
         pairs: all pairs of the task.
 
     Raises:
@@ -34,7 +33,7 @@ class FusedFolder:
             raise UserError(f"{path}: no such folder; correct 'path'")
         self._files: dict[str, list[Path]] = defaultdict(list)
         for file in sorted(self.path.iterdir()):
-            if file.suffix.lower() in SUFFIXES and not file.name.startswith("."):
+            if is_read(file) and not file.name.startswith("."):
                 self._files[file.stem].append(file)
         self._shared = {stem for stem, count in Counter(Path(pair.a_path).stem for pair in pairs).items() if count > 1}
         used = {stem for pair in pairs for stem in (pair.pair_id, Path(pair.a_path).stem)}
