@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from sigforge.core.errors import UserError
+from sigforge.core.errors import NameRefused, UserError
 from sigforge.core.files import (
     atomic_path,
     canonical_json,
@@ -159,3 +159,21 @@ def test_fingerprint_depends_on_names_and_contents_only(tmp_path):
     (tmp_path / "y" / "two").rename(tmp_path / "y" / "three")
     (tmp_path / "y" / "three").write_text("2")
     assert fingerprint(x) != fingerprint([tmp_path / "y" / "one", tmp_path / "y" / "three"])
+
+
+@pytest.mark.parametrize("keep_suffix", [False, True])
+@pytest.mark.parametrize(
+    "name", ["x" * 251 + ".png", "夜" * 83 + ".png", os.fsdecode("夜".encode("gbk") * 120) + ".png"]
+)
+def test_the_longest_names_are_written(tmp_path, name, keep_suffix):
+    assert len(os.fsencode(name)) > 240
+    with atomic_path(tmp_path / name, keep_suffix=keep_suffix) as temporary:
+        temporary.write_bytes(b"1")
+        assert temporary.suffix == (".png" if keep_suffix else ".tmp")
+    assert (tmp_path / name).read_bytes() == b"1" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_longer_name_is_one_line_of_its_own_kind(tmp_path):
+    with pytest.raises(NameRefused, match="this file system takes no such name"):
+        write_atomic(tmp_path / ("x" * 256), b"1")
+    assert list(tmp_path.iterdir()) == []

@@ -360,3 +360,45 @@ def test_real_photographs_with_odd_modes_decode():
     paths = sorted((REALDATA / "natural/imagenet_sample").glob("*.JPEG"))[::4]
     infos = [read_image(path, min_side=32)[1] for path in paths]
     assert len(infos) >= 20 and {info.bit_depth for info in infos} == {8}
+
+
+@pytest.mark.parametrize("levels", [255, 1023, 65535])
+def test_netpbm_of_any_depth(levels):
+    values = (DEEP[..., 0] / 65535 * levels).round().astype(">u2" if levels > 255 else np.uint8)
+    data = b"P5\n# by hand\n30 20\n%d\n" % levels + values.tobytes()
+    check(data, values / levels, 16 if levels > 255 else 8, atol=1e-5)
+    assert reason(data[:-5]) == "truncated"
+
+
+def test_colour_of_16_bits_is_not_cut_to_8_in_silence():
+    assert reason(b"P6 30 20 65535 " + DEEP.astype(">u2").tobytes()) == "unsupported"
+
+
+def test_gif():
+    data = pillow(GREY, "GIF")
+    check(data, np.stack([GREY] * 3, -1) / 255, 8)
+    for size in (len(data) // 2, 20, 8):
+        assert reason(data[:size]) == "truncated"
+
+
+def test_signed_pixels_are_refused():
+    for kind in (np.int8, np.int16):
+        assert reason(tiff(GREY.astype(kind))) == "unsupported"
+
+
+def test_what_an_image_uses_and_drops():
+    grey = (7000 + DEEP[..., 0] // 64).astype(np.uint16)
+    info = decode_bytes(encode_png(grey, 16), "x")[1]
+    assert (info.low, info.high) == pytest.approx((grey.min() / 65535, grey.max() / 65535))
+    assert info.dropped == 0
+    two = decode_bytes(tiff(np.stack([GREY, GREY], -1), photometric="minisblack", planarconfig="contig"), "x")[1]
+    four = decode_bytes(tiff(np.dstack([DEEP, DEEP[..., :1]]), photometric="rgb", extrasamples=["unspecified"]), "x")[1]
+    assert (two.dropped, four.dropped) == (1, 1)
+    assert decode_bytes(pillow(np.dstack([RGB, GREY]), "PNG"), "x")[1].dropped > 0.9
+
+
+def test_white_may_be_zero_and_bits_may_be_one():
+    check(tiff(GREY, photometric="miniswhite"), 1 - GREY / 255, 8)
+    check(tiff(DEEP[..., 0], photometric="miniswhite"), 1 - DEEP[..., 0] / 65535, 16)
+    for kind, options in (("PNG", {}), ("TIFF", {}), ("TIFF", {"compression": "group4"})):
+        check(pillow(GREY > 127, kind, **options), (GREY > 127) * 1.0, 1)

@@ -10,11 +10,12 @@ import numpy as np
 from sigforge.cli.console import say
 from sigforge.cli.inputs import FuseJob, match, report_left_out, report_notes, require_same_size
 from sigforge.core.device import pick_device
-from sigforge.core.errors import ImageError, UserError
+from sigforge.core.errors import ImageError, NameRefused, UserError
 from sigforge.core.escape import escape_terminal
 from sigforge.core.images import read_image, write_image
 from sigforge.core.progress import progress
 from sigforge.dataset.doubts import Doubt, Source, doubts_about, told
+from sigforge.dataset.tables import Quarantined
 from sigforge.methods.apply import LumaFusion, fuse_arrays
 from sigforge.methods.loading import load
 from sigforge.methods.registry import FusionMethod, list_methods
@@ -53,10 +54,10 @@ def fuse_inputs(a: Path, b: Path, out: Path, *, task: str, model: str, options: 
         for job, target in zip(jobs, targets, strict=True):
             try:
                 write_image(target, *fuse_job(job, fuse, task, where, doubts))
-            except ImageError as error:
+            except (ImageError, NameRefused) as error:
                 if not a.is_dir():
                     raise
-                report_left_out([error])
+                report_left_out([error if isinstance(error, ImageError) else _refused(job, error)])
                 failed += 1
             bar.advance(note=job.name)
     for line in told(doubts, len(jobs)):
@@ -89,6 +90,10 @@ def fuse_job(
         doubts += doubts_about(task, Source(job.a, a, a_info), Source(job.b, b, b_info))
     deep = max(a_info.bit_depth, b_info.bit_depth) > 8
     return fuse_arrays(fuse, a, b, task, device=device), 16 if deep else 8
+
+
+def _refused(job: FuseJob, error: NameRefused) -> Quarantined:
+    return Quarantined(job.a, "fuse", "odd_name", f"result: {error}")
 
 
 def plan_outputs(jobs: Sequence[FuseJob], out: Path, sources: tuple[Path, Path]) -> list[Path]:

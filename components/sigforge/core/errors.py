@@ -9,6 +9,10 @@ class UserError(ValueError):
     """Bad input: the message is one line that names the file, key or argument, the problem and the mend."""
 
 
+class NameRefused(UserError):
+    """A file system does not take a name: the file of that name is lost, others may be written."""
+
+
 class ImageError(UserError):
     """An image file that cannot be used.
 

@@ -14,16 +14,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sigforge.core.errors import UserError
+from sigforge.core.errors import NameRefused, UserError
 from sigforge.core.storage import Place, RemotePath
 
+_NAME_BYTES = 255
 _FULL = "disk full while writing {path}: free space or point 'data' elsewhere; finished work is kept"
 _FORBIDDEN = "{file}: permission denied: change its owner or mode, or point 'data' elsewhere"
 _MISPLACED = "{path}: cannot be written: a file stands where a folder is needed, or a folder where the file goes"
+_MISNAMED = "{path}: this file system takes no such name ({reason}): shorten or simplify it, or write elsewhere"
 _MENDABLE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _FORBIDDEN),
     **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR), _MISPLACED),
+    **dict.fromkeys((errno.ENAMETOOLONG, errno.EILSEQ), _MISNAMED),
 }
 
 
@@ -115,8 +118,11 @@ def fingerprint(paths: Iterable[str | Path]) -> str:
 
 
 def _temporary_name(path: Path, keep_suffix: bool) -> str:
+    """Beside the target, and no longer than file systems allow."""
     token = secrets.token_hex(4)
-    return f".{path.stem}.{token}.tmp{path.suffix}" if keep_suffix else f".{path.name}.{token}.tmp"
+    ends = f".{token}.tmp{path.suffix}" if keep_suffix else f".{token}.tmp"
+    stem = os.fsencode(path.stem if keep_suffix else path.name)[: _NAME_BYTES - 1 - len(os.fsencode(ends))]
+    return f".{stem.decode(errors='ignore')}{ends}"
 
 
 def _sync(path: Path) -> None:
@@ -136,4 +142,6 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _MENDABLE:
             raise
-        raise UserError(_MENDABLE[error.errno].format(path=path, file=error.filename or path)) from error
+        text = _MENDABLE[error.errno].format(path=path, file=error.filename or path, reason=error.strerror)
+        kind = NameRefused if _MENDABLE[error.errno] is _MISNAMED else UserError
+        raise kind(text) from error
