@@ -1,5 +1,6 @@
 """``sigforge verify``."""
 
+from sigforge.cli.console import say
 from sigforge.core.errors import UserError
 from sigforge.core.storage import place
 from sigforge.release.verify import is_release, verify_release
@@ -22,8 +23,8 @@ def verify_folder(folder: str, *, decode: bool = False) -> int:
         raise UserError(f"{where}: no such folder: correct the path")
     if is_release(where):
         verdict = verify_release(where, decode=decode)
-        print("\n".join(verdict.problems) or verdict.checked)
+        say("\n".join(verdict.problems) or verdict.checked)
         return 1 if verdict.problems else 0
     problems = verify(where)
-    print("\n".join(problems) or f"{where}: {len(shards_in(where))} shards, every byte and count as promised")
+    say("\n".join(problems) or f"{where}: {len(shards_in(where))} shards, every byte and count as promised")
     return 1 if problems else 0
