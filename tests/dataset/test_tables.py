@@ -123,7 +123,11 @@ def test_same_records_same_bytes(tmp_path):
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
     assert b"pandas" not in (tmp_path / "one.parquet").read_bytes()
     code = "import sys, test_tables as t; t.write_table([t.pair(n) for n in range(50)], sys.argv[1], t.PAIRS)"
-    environment = {"PYTHONPATH": f"{ROOT / 'components'}:{ROOT / 'tests/dataset'}", "PYTHONHASHSEED": "7", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        "PYTHONPATH": f"{ROOT / 'components'}:{ROOT / 'tests/dataset'}",
+        "PYTHONHASHSEED": "7",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     subprocess.run([sys.executable, "-c", code, tmp_path / "three.parquet"], env=environment, check=True)
     assert sha256_file(tmp_path / "three.parquet") == sha256_file(tmp_path / "one.parquet")
     write_table([*pairs[:-1], dataclasses.replace(pairs[-1], width=65)], tmp_path / "two.parquet", PAIRS)
