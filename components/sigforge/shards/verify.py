@@ -1,18 +1,16 @@
 """Checking shards: every byte and every count against what was promised when they were written."""
 
-import json
 import re
 import tarfile
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 from sigforge.core.errors import UserError
 from sigforge.core.files import canonical_json, sha256_bytes, sha256_file
 from sigforge.core.images import decode_bytes
 from sigforge.core.storage import Place, RemoteError, fetched, size_of
-from sigforge.shards.layout import ShardPath, key_name, shards_in
+from sigforge.shards.layout import ShardPath, ShardReport, key_name, shards_in
 from sigforge.shards.pairs import member, rows_from
 from sigforge.shards.writer import reasons
 
@@ -20,19 +18,6 @@ BESIDE = frozenset({"KEY", "quarantine.parquet"})
 """What else may lie in a folder of shards."""
 
 SHARD_NAME = re.compile(r"(.+)-(\d{6})")
-
-
-class PromisedSample(NamedTuple):
-    """What a done-marker says of the files beside it."""
-
-    shard: str
-    bytes: int
-    sha256: str
-    parquet_sha256: str
-    samples: int
-    failures: int
-    reasons: dict[str, int]
-    key: dict[str, object]
 
 
 def verify(folder: Place, *, decode: bool = True, beside: Collection[str] = ()) -> list[str]:
@@ -56,7 +41,7 @@ def verify(folder: Place, *, decode: bool = True, beside: Collection[str] = ()) 
     return problems
 
 
-def _verify_shard(shard: ShardPath, promised: PromisedSample | None, decode: bool) -> list[str]:
+def _verify_shard(shard: ShardPath, promised: ShardReport | None, decode: bool) -> list[str]:
     if promised is None:
         return [f"{shard.done}: damaged done-marker"]
     if promised.shard != shard.tar.name:
@@ -76,7 +61,7 @@ def _verify_shard(shard: ShardPath, promised: PromisedSample | None, decode: boo
         return [f"{shard.tar}: {error}"]
 
 
-def _compared(shard: ShardPath, tar: Path, table: bytes, promised: PromisedSample, decode: bool) -> list[str]:
+def _compared(shard: ShardPath, tar: Path, table: bytes, promised: ShardReport, decode: bool) -> list[str]:
     """The whole tar is hashed by a thread while its members are: that takes the time of one, and bytes are read once.
 
     What members say of an altered tar is not told: the tar itself is named.
@@ -90,22 +75,20 @@ def _compared(shard: ShardPath, tar: Path, table: bytes, promised: PromisedSampl
         return _altered(shard, whole.result(), table, promised) or problems
 
 
-def _promised(shard: ShardPath) -> PromisedSample | None:
-    marker = shard.done.read_bytes()
+def _promised(shard: ShardPath) -> ShardReport | None:
     try:
-        report = json.loads(marker)
-        return PromisedSample(**{name: report[name] for name in PromisedSample._fields})
-    except (ValueError, KeyError, TypeError):
+        return ShardReport.from_json(shard.done.read_bytes())
+    except ValueError:
         return None
 
 
-def _altered(shard: ShardPath, tar_sha256: str, table: bytes, promised: PromisedSample) -> list[str]:
+def _altered(shard: ShardPath, tar_sha256: str, table: bytes, promised: ShardReport) -> list[str]:
     found = {shard.tar: tar_sha256, shard.table: sha256_bytes(table)}
     hashes = zip(found.items(), (promised.sha256, promised.parquet_sha256), strict=True)
     return [f"{path}: sha256 is not the promised {hope[:12]}..." for (path, sha256), hope in hashes if sha256 != hope]
 
 
-def _contradictions(shard: ShardPath, tar: Path, table: bytes, promised: PromisedSample, decode: bool) -> list[str]:
+def _contradictions(shard: ShardPath, tar: Path, table: bytes, promised: ShardReport, decode: bool) -> list[str]:
     """What does not fit together though every file is as its marker says."""
     rows = rows_from(table, shard.table)
     good = [row for row in rows if row["status"] == "ok"]
@@ -133,7 +116,7 @@ def _gaps(folder: Place, shards: Sequence[ShardPath]) -> list[str]:
     return [f"{folder}/{name}-{number:06d}.tar: missing from the series" for name, number in gaps]
 
 
-def _mixed(markers: Mapping[ShardPath, PromisedSample | None]) -> list[str]:
+def _mixed(markers: Mapping[ShardPath, ShardReport | None]) -> list[str]:
     """Shards of a series are made with the same options from the same photographs."""
     first: dict[str, tuple[ShardPath, str]] = {}
     problems = []
@@ -146,7 +129,7 @@ def _mixed(markers: Mapping[ShardPath, PromisedSample | None]) -> list[str]:
     return problems
 
 
-def _verify_rows(shard: ShardPath, rows: Sequence[dict], promised: PromisedSample) -> list[str]:
+def _verify_rows(shard: ShardPath, rows: Sequence[dict], promised: ShardReport) -> list[str]:
     problems, good = [], sum(row["status"] == "ok" for row in rows)
     if (good, len(rows) - good, reasons(rows)) != (promised.samples, promised.failures, promised.reasons):
         problems.append(f"{shard.table}: counts differ from {shard.done.name}")
