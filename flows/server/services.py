@@ -83,9 +83,10 @@ def prefect_server() -> Service:
     port = place.port or (443 if place.scheme == "https" else 80)
     page = f"{place.scheme}://{place.hostname}:{port}"
     command = (sys.executable, "-m", "flows.server.guard", str(place.hostname), str(port))
-    safe = {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": own_origins(page), "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true"}
+    settings = {"PREFECT_SERVER_UI_API_URL": url, "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true"}
+    settings["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = own_origins(page)
     mend = f"choose another with PREFECT_API_URL=http://127.0.0.1:{port + 1}/api"
-    return Service("prefect", page, "/api/health", b"true", command, True, mend, safe)
+    return Service("prefect", page, "/api/health", b"true", command, True, mend, settings)
 
 
 def mlflow_page() -> Service:
