@@ -61,7 +61,7 @@ def _explain(error: ValidationError) -> str:
     """The first problem in words, and how many more there are."""
     problems = error.errors(include_url=False)
     first = problems[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in ("demo", "folders", "folder"))
+    key = ".".join(str(part) for part in first["loc"] if part not in ("demo", "folders", "folder", "catalogue"))
     if first["type"] == "extra_forbidden":
         text = f"unknown key '{key}'; remove it or correct its spelling"
     elif first["type"] == "missing":
@@ -86,7 +86,7 @@ def check_sources(params: Params) -> None:
     for name in ("photos", *TASKS):
         entry = getattr(params.ingest, name)
         for index, source in enumerate(entry.sources):
-            for key in ("a", "b", "path"):
+            for key in ("a", "b", "path", "root"):
                 folder = getattr(source, key, None)
                 if folder is not None and not resolve_path(folder).is_dir():
                     raise UserError(

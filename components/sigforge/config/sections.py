@@ -43,6 +43,26 @@ class FolderPairs(Section):
     limit: int | None = Field(None, ge=1)
 
 
+class CatalogueSource(Section):
+    """A data set of the catalogue, where it was unpacked; its layout is recognised."""
+
+    kind: Literal["catalogue"]
+    name: str
+    root: str
+    published: bool = Field(True, description="keep the split that its authors have published, if they have")
+    limit: int | None = Field(None, ge=1)
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        from sigforge.dataset.catalogue.entry import entry_of
+
+        try:
+            return entry_of(name).name
+        except UserError as error:
+            raise ValueError(str(error)) from None
+
+
 class MirflickrPhotos(Section):
     """MIRFLICKR as it is unpacked: photographs, and a file with the licence of each."""
 
@@ -79,7 +99,9 @@ class IngestPairs(Section):
     """Where the pairs of one task come from."""
 
     watch: str = Field(description="path that DVC watches: the folder that holds the images, or the simulator's code")
-    sources: tuple[Annotated[DemoSource | FolderPairs, Field(discriminator="kind")], ...] = Field(min_length=1)
+    sources: tuple[Annotated[DemoSource | FolderPairs | CatalogueSource, Field(discriminator="kind")], ...] = Field(
+        min_length=1
+    )
     splits: Splits = Splits()
     min_pairs: int = Field(2, ge=2, description="fewer usable pairs than this stop the run")
 
@@ -88,9 +110,9 @@ class IngestPhotos(Section):
     """Where the photographs come from."""
 
     watch: str
-    sources: tuple[Annotated[DemoSource | FolderPhotos | MirflickrPhotos, Field(discriminator="kind")], ...] = Field(
-        min_length=1
-    )
+    sources: tuple[
+        Annotated[DemoSource | FolderPhotos | MirflickrPhotos | CatalogueSource, Field(discriminator="kind")], ...
+    ] = Field(min_length=1)
     min_photos: int = Field(2, ge=1)
 
 

@@ -46,6 +46,40 @@ def assign_splits(
     return {split: sorted(n for g, where in home.items() if where == split for n in members[g]) for split in fractions}
 
 
+def complete_splits(
+    ids: Iterable[str],
+    published: Mapping[str, str],
+    fractions: Mapping[str, float],
+    seed: int,
+    groups: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The split of every id: the published one, where there is one; the others are divided by ``fractions``.
+
+    Where authors publish what trains and what tests, but nothing that validates, a part of what trains does.
+
+    Args:
+        ids: distinct names.
+        published: split by id, for some of them.
+        fractions: see :func:`assign_splits`.
+        seed: likewise.
+        groups: likewise.
+
+    Example:
+        >>> complete_splits("abcd", {"a": "test", "b": "train"}, {"train": 0.5, "val": 0.5}, seed=0)
+        {'a': 'test', 'b': 'train', 'c': 'train', 'd': 'val'}
+    """
+    names = sorted(set(ids))
+    known = {name: published[name] for name in names if published.get(name)}
+    free = [name for name in names if name not in known]
+    divided = assign_splits(free, fractions, seed, groups) if free else {}
+    found = known | {name: split for split, members in divided.items() for name in members}
+    training = sorted(name for name, split in known.items() if split == "train")
+    if fractions.get("val") and len(training) > 1 and "val" not in found.values():
+        drawn = assign_splits(training, {"train": 1 - fractions["val"], "val": fractions["val"]}, seed, groups)
+        found |= dict.fromkeys(drawn["val"], "val")
+    return dict(sorted(found.items()))
+
+
 def _ranges(fractions: Mapping[str, float]) -> dict[str, tuple[float, float]]:
     """The stretch of the row, from 0 to 1, that belongs to each split."""
     if unknown := set(fractions) - set(SPLITS):

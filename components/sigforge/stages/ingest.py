@@ -5,17 +5,27 @@ Nothing is copied from real folders: the manifest names the files where they lie
 
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sigforge.config.load import resolve_path
-from sigforge.config.sections import DemoSource, FolderPairs, FolderPhotos, IngestPairs, IngestPhotos, MirflickrPhotos
+from sigforge.config.sections import (
+    CatalogueSource,
+    DemoSource,
+    FolderPairs,
+    FolderPhotos,
+    IngestPairs,
+    IngestPhotos,
+    MirflickrPhotos,
+)
 from sigforge.core.errors import UserError
 from sigforge.core.escape import escape_terminal
 from sigforge.core.images import write_image
 from sigforge.core.parallel import run_units
 from sigforge.core.progress import progress
+from sigforge.dataset.catalogue.entry import entry_of
+from sigforge.dataset.catalogue.reading import DatasetImport, read_dataset
 from sigforge.dataset.contents import Contents, contents
 from sigforge.dataset.doubts import told
 from sigforge.dataset.sources import demo, scenes
@@ -30,7 +40,7 @@ from sigforge.dataset.sources.folders import (
     photo_folder,
 )
 from sigforge.dataset.sources.mirflickr import mirflickr_photos
-from sigforge.dataset.splits import assign_splits
+from sigforge.dataset.splits import complete_splits
 from sigforge.dataset.tables import LEVELS, PAIRS, PHOTOS, QUARANTINE, Pair, Quarantined, write_table
 from sigforge.dataset.tasks import SIMULATED, TASKS
 from sigforge.stages._base import StageContext, main
@@ -61,10 +71,16 @@ def ingest_pairs(context: StageContext, config: IngestPairs, folder: Path) -> No
     candidates: list[PairCandidate] = []
     quarantined: list[Quarantined] = []
     groups: dict[str, str] = {}
+    published: dict[str, str] = {}
     for source in config.sources:
         if isinstance(source, DemoSource):
             found, base = simulate_pairs(context.task, source, context.params.seed, folder)
             candidates, groups = candidates + found, groups | base
+        elif isinstance(source, CatalogueSource):
+            read = _catalogue(context, source)
+            candidates += read.pairs[: source.limit]
+            quarantined += read.quarantined
+            published |= read.splits if source.published else {}
         else:
             found, left = _folder_pairs(context, source)
             candidates, quarantined = candidates + found, quarantined + left
@@ -74,7 +90,7 @@ def ingest_pairs(context: StageContext, config: IngestPairs, folder: Path) -> No
         "val": config.splits.val,
         "test": config.splits.test,
     }
-    pairs = with_splits(checked, fractions, context.params.seed, groups)
+    pairs = with_splits(checked, fractions, context.params.seed, groups, published)
     _finish(context, folder, quarantined + bad, len(pairs), config.min_pairs, "pairs")
     write_table(pairs, folder / "pairs.parquet", PAIRS)
     for split in fractions:
@@ -98,6 +114,10 @@ def ingest_photos(context: StageContext, config: IngestPhotos, folder: Path) -> 
     for source in config.sources:
         if isinstance(source, DemoSource):
             candidates += demo_photos(source, context.params.seed, folder)
+        elif isinstance(source, CatalogueSource):
+            read = _catalogue(context, source)
+            candidates += read.photos[: source.limit]
+            quarantined += read.quarantined
         elif isinstance(source, MirflickrPhotos):
             found, left = mirflickr_photos(resolve_path(source.path), source=source.name, limit=source.limit)
             candidates, quarantined = candidates + found, quarantined + left
@@ -155,18 +175,35 @@ def demo_photos(source: DemoSource, seed: int, folder: Path) -> list[PhotoCandid
     return candidates
 
 
-def with_splits(pairs: Sequence[Pair], fractions: dict[str, float], seed: int, groups: dict[str, str]) -> list[Pair]:
+def with_splits(
+    pairs: Sequence[Pair],
+    fractions: Mapping[str, float],
+    seed: int,
+    groups: Mapping[str, str],
+    published: Mapping[str, str] | None = None,
+) -> list[Pair]:
     """The same pairs with their splits; pairs of one group stay together.
 
     Args:
-        pairs: in any order.
-        fractions: share of each split, summing to 1.
-        seed: of the project.
-        groups: group by pair id; a pair that is not named is a group of its own.
+        pairs: without splits.
+        fractions: of the pairs whose split is not published.
+        seed: of the division.
+        groups: base picture by pair's id, for those that share one.
+        published: split by pair's id, where its authors have published one.
     """
-    splits = assign_splits([pair.pair_id for pair in pairs], fractions, seed, groups)
-    split_of = {pair_id: split for split, ids in splits.items() for pair_id in ids}
+    split_of = complete_splits([pair.pair_id for pair in pairs], published or {}, fractions, seed, groups)
     return [replace(pair, split=split_of[pair.pair_id]) for pair in pairs]
+
+
+def _catalogue(context: StageContext, source: CatalogueSource) -> DatasetImport:
+    """What an entry of the catalogue finds; what is odd is told on stderr."""
+    entry, root = entry_of(source.name), resolve_path(source.root)
+    if entry.task != context.task:
+        raise UserError(f"ingest.{context.task}: {entry.title} is a data set of {entry.task}: name it there")
+    read = read_dataset(entry, root)
+    for line in read.odd:
+        print(f"{context.name}: {line}", file=sys.stderr)
+    return read
 
 
 def _folder_pairs(context: StageContext, source: FolderPairs) -> tuple[list[PairCandidate], list[Quarantined]]:
