@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import yaml
 from sigforge.config import load as config
 from sigforge.config.load import check_sources, leaves, load_params, overlay, use, validate
 from sigforge.core.errors import UserError
+from sigforge.losses.fusion import LossReading
 from sigforge.methods.sigfusion.sigformer import SigFormerConfig
 
 ROOT = Path(__file__).parents[2]
@@ -118,7 +120,8 @@ def test_overlay_refuses_unknown_keys(raw):
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/presets").mkdir(parents=True)
+    shutil.copy(ROOT / "conf/presets/paper-literal.yaml", tmp_path / "conf/presets")
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     (tmp_path / "conf/real.yaml").write_text("synth:\n  size: 256\n")
     for command in ("init -q", "add .", "-c user.name=t -c user.email=t@t commit -qm x"):
@@ -133,6 +136,18 @@ def test_switching_back_and_forth(project):
     assert "# the demo scale" in project.read_text().lower(), "comments survive"
     use("demo")
     assert project.read_text() == demo
+
+
+def test_a_preset_is_laid_over_a_configuration(project):
+    use("real+presets/paper-literal")
+    params = load_params(project)
+    assert params.synth.size == 256 and params.fusion.form == "tokens" and params.fusion.head == "none"
+    loss = params.loss.supervision("mfif").loss
+    assert loss.weights == {"ssim": 1.0, "max": 10.0, "grad": 10.0}
+    assert loss.reading == LossReading(gradient="unsigned", intensity="max", mse="sources")
+    use("demo")
+    with pytest.raises(UserError, match="conf/presets/papr.yaml: no such configuration"):
+        use("real+presets/papr")
 
 
 def test_own_edits_are_not_lost(project):

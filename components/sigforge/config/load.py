@@ -135,7 +135,7 @@ def use(name: str, *, force: bool = False, path: Path = PARAMS, folder: Path = P
     """Lay ``conf/<name>.yaml`` over the committed params.yaml; ``demo`` is the committed file itself.
 
     Args:
-        name: of the configuration.
+        name: of the configuration; ``real+presets/paper-literal`` lays one over another.
         force: overwrite edits that are not committed.
         path: the file that is written.
         folder: where the configurations are.
@@ -143,23 +143,32 @@ def use(name: str, *, force: bool = False, path: Path = PARAMS, folder: Path = P
     Raises:
         UserError: no such configuration; edits of the user's own that would be lost.
     """
-    names = ["demo", *sorted(file.stem for file in folder.glob("*.yaml"))]
-    if name not in names:
-        raise UserError(f"conf/{name}.yaml: no such configuration; choose one of {', '.join(names)}")
+    presets = [f"presets/{file.stem}" for file in sorted((folder / "presets").glob("*.yaml"))]
+    names = ["demo", *sorted(file.stem for file in folder.glob("*.yaml")), *presets]
+    if unknown := next((part for part in name.split("+") if part not in names), None):
+        raise UserError(f"conf/{unknown}.yaml: no such configuration; choose one of {', '.join(names)}")
     committed = _committed(path)
-    composed = {known: _compose(committed, known, folder) for known in names}
-    if not force and path.exists() and path.read_text() not in composed.values():
+    known = [*names, *(f"{base}+{preset}" for base in names for preset in presets)]
+    if not force and path.exists() and not _is_one_of(known, path.read_text(), committed, folder):
         raise UserError(f"{path}: has edits of your own; commit them first, or pass --force to lose them")
-    validate(yaml.safe_load(composed[name]), path)
-    write_atomic(path, composed[name])
+    composed = _compose(committed, name, folder)
+    validate(yaml.safe_load(composed), path)
+    write_atomic(path, composed)
+
+
+def _is_one_of(names: list[str], text: str, committed: str, folder: Path) -> bool:
+    return any(text == _compose(committed, name, folder) for name in names)
 
 
 def _compose(committed: str, name: str, folder: Path) -> str:
-    if name == "demo":
+    parts = [part for part in name.split("+") if part != "demo"]
+    if not parts:
         return committed
     editor = YAML()
     editor.width = 160
-    base = overlay(editor.load(committed), editor.load((folder / f"{name}.yaml").read_text()))
+    base = editor.load(committed)
+    for part in parts:
+        overlay(base, editor.load((folder / f"{part}.yaml").read_text()))
     lines: list[str] = []
     editor.dump(base, _Lines(lines))
     return "".join(lines)
@@ -196,7 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sigforge.config", description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="validate params.yaml and the folders it names")
-    switch = commands.add_parser("use", help="switch params.yaml to conf/NAME.yaml or back to demo")
+    switch = commands.add_parser("use", help="switch params.yaml to conf/NAME.yaml (or A+B) or back to demo")
     switch.add_argument("name")
     switch.add_argument("--force", action="store_true", help="lose edits of your own")
     options = parser.parse_args(arguments)

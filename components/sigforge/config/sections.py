@@ -5,10 +5,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sigforge.core.errors import UserError
-from sigforge.dataset.tasks import TASKS
+from sigforge.dataset.tasks import TASKS, Task
+from sigforge.losses.fusion import (
+    FusionLoss,
+    GradientReading,
+    IntensityTarget,
+    LossReading,
+    MseTarget,
+    Term,
+    task_weights,
+)
+from sigforge.methods.sigfusion.full.network import FullConfig
+from sigforge.methods.sigfusion.fusion import Form, FusionConfig, HeadKind
 from sigforge.methods.sigfusion.modulator import Condition, Modulated
 from sigforge.methods.sigfusion.prior import MapKind
 from sigforge.methods.sigfusion.sigformer import SigFormerConfig
+from sigforge.methods.sigfusion.training import Supervision
 from sigforge.release.layout import ReleaseTitle
 from sigforge.synthesis.gates import Gates
 from sigforge.training.config import TrainConfig
@@ -188,6 +200,36 @@ class SigFormerParams(SigFormerConfig):
         return SigFormerConfig.model_validate(self.model_dump(exclude={"pretrained"}))
 
 
+class FusionParams(Section):
+    """The fusion network. Its SigFormer may have another form than PLGN's, which is always ``tokens``."""
+
+    form: Form = Field("tokens", description="of its SigFormer; released: the authors' code, full: ours at stride 1")
+    head: HeadKind = Field("none", description="select: a reconstruction block that sees the sources")
+    slip: bool = Field(True, description="released: four of five decoder blocks are lost, as in the authors' code")
+    full: FullConfig = FullConfig()
+
+    def network(self, sigformer: SigFormerConfig) -> FusionConfig:
+        """What is built, with the ``sigformer`` that form ``tokens`` shares with PLGN."""
+        return FusionConfig(form=self.form, head=self.head, slip=self.slip, sigformer=sigformer, full=self.full)
+
+
+class LossParams(Section):
+    """Eqs. (2)-(3) as pretext and fine-tuning read them."""
+
+    gradient: GradientReading = Field("unsigned", description="signed keeps the direction of the strongest gradient")
+    intensity: dict[Task, IntensityTarget] = Field({}, description="target of the intensity term, per task")
+    mse: MseTarget = Field("sources", description="what the squared error is to, where it has a weight")
+    weights: dict[Term, Annotated[float, Field(ge=0)]] = Field({}, description="instead of the paper's, in all tasks")
+    decoded: float = Field(0.5, ge=0, description="weight of the loss on the decoded plane, where a head chooses")
+    share: float = Field(0.1, ge=0, lt=0.3, description="least share of every candidate of the head, on average")
+
+    def supervision(self, task: Task, *, photograph: bool = False) -> Supervision:
+        """What the networks of a task are told."""
+        reading = LossReading(self.gradient, self.intensity.get(task, "max"), self.mse)
+        loss = FusionLoss(reading, task_weights(task) | self.weights)
+        return Supervision(loss, decoded=self.decoded, share=self.share, photograph=photograph)
+
+
 class PlgnParams(TrainConfig):
     """Training the signal modulators."""
 
@@ -225,13 +267,13 @@ class PretextParams(TrainConfig):
     source: Literal["plgn", "natural", "none"] = Field(
         "plgn", description="natural: the photographs themselves are both sources; none: no pretext training at all"
     )
-    exposure_target: Literal["max", "well_exposed"] = "max"
+    target: Literal["sources", "photograph"] = Field(
+        "sources", description="photograph: what both sources were made of is the label, in place of the sources"
+    )
 
 
 class FinetuneParams(TrainConfig):
     """Fine-tuning the fusion network on real pairs."""
-
-    exposure_target: Literal["max", "well_exposed"] = "max"
 
 
 class EvaluateParams(Section):
@@ -321,6 +363,8 @@ class Params(Section):
     seed: int = Field(ge=0)
     compute: ComputeParams
     sigformer: SigFormerParams
+    fusion: FusionParams = FusionParams()
+    loss: LossParams = LossParams()
     ingest: IngestParams
     fuse: FuseParams
     systems: SystemsParams = SystemsParams()

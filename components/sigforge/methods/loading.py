@@ -11,7 +11,7 @@ from pathlib import Path
 from sigforge.dataset.tasks import OURS
 from sigforge.methods.registry import METHODS, FusionMethod, get_method
 from sigforge.methods.trained import TrainedMethod
-from sigforge.methods.weights import read_kind
+from sigforge.methods.weights import check_task, read_kind
 
 MODEL_SUFFIX = ".safetensors"
 
@@ -28,9 +28,12 @@ def load(name: str | Path, task: str | None = None, *, device: str = "cpu") -> F
         device: where a learned network runs; classical methods run where their images are.
 
     Raises:
-        UserError: no such method, or no such model file; one line says how to get it.
+        UserError: no such method; no such model file, with how to get it; a file that was trained for another
+            task.
     """
     if Path(name).suffix == MODEL_SUFFIX:
+        if task is not None:
+            check_task(Path(name), task)
         method = method_in(Path(name)).with_weights(Path(name), device=device)
         return replace(method, name=str(name))
     return get_method(str(name)).ready(task, device=device)

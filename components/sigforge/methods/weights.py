@@ -60,6 +60,18 @@ def read_kind(path: Path) -> str | None:
         return facts.get("kind")
 
 
+def check_task(path: Path, task: str) -> None:
+    """Refuse a model file that says it was trained for another task; one that says nothing passes.
+
+    Raises:
+        UserError: no such file, not safetensors, or of another task.
+    """
+    with _opened(path) as (_, facts):
+        trained = facts.get("config", {}).get("task")
+    if trained not in (None, task):
+        raise UserError(f"{path}: trained for {trained}, not for {task}; give a model of {task}, or task {trained}")
+
+
 def load_weights(path: Path, module: nn.Module, *, kind: str, config: dict) -> None:
     """Fill a network from a file after comparing configurations.
 
@@ -74,11 +86,24 @@ def load_weights(path: Path, module: nn.Module, *, kind: str, config: dict) -> N
     """
     state, stored = read_weights(path, kind=kind)
     wanted = json.loads(json.dumps(config))
-    differing = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
-    if differing:
-        pairs = ", ".join(f"{key} (file {stored.get(key)}, asked {wanted.get(key)})" for key in differing)
+    if differing := _differences(stored, wanted):
+        pairs = ", ".join(f"{key} (file {mine}, asked {yours})" for key, mine, yours in differing)
         raise UserError(f"{path}: made with another configuration: {pairs}; train anew or restore these keys")
     module.load_state_dict(state)
+
+
+def _differences(stored: dict, wanted: dict, within: str = "") -> list[tuple[str, object, object]]:
+    """Dotted keys whose values differ, with both values; a section that only one of them has is one key."""
+    found = []
+    for key in sorted(stored.keys() | wanted.keys()):
+        mine, yours = stored.get(key), wanted.get(key)
+        if isinstance(mine, dict) and isinstance(yours, dict):
+            found += _differences(mine, yours, f"{within}{key}.")
+        elif mine != yours:
+            found.append(
+                (f"{within}{key}", *("given" if isinstance(value, dict) else value for value in (mine, yours)))
+            )
+    return found
 
 
 def load_model(path: Path, build: Callable[[dict], Model], *, kind: str) -> Model:

@@ -8,8 +8,7 @@ import torch
 
 from sigforge.core.seeds import seed_of
 from sigforge.dataset.tables import Pair, read_pairs
-from sigforge.methods.sigfusion.fusion import KIND, FusionNet
-from sigforge.methods.sigfusion.sigformer import SigFormer
+from sigforge.methods.sigfusion.fusion import KIND, build_fusion
 from sigforge.methods.sigfusion.training import fusion_losses
 from sigforge.methods.weights import MODEL, load_weights
 from sigforge.stages._base import StageContext, key_of, main
@@ -27,11 +26,11 @@ def run(context: StageContext) -> None:
     pairs = read_pairs(manifest)
     training = training_pairs(pairs, task)
     torch.manual_seed(seed_of(params.seed, "finetune", task))
-    net, cache = FusionNet(SigFormer(params.sigformer.architecture)), PlaneCache()
-    architecture = {"task": task, "sigformer": params.sigformer.architecture.model_dump(mode="json")}
+    network, cache = params.fusion.network(params.sigformer.architecture), PlaneCache()
+    net, architecture = build_fusion(network), network.architecture(task)
     start = context.folder("pretext") / MODEL
     load_weights(start, net, kind=KIND, config=architecture)
-    losses = fusion_losses(net, task, params.finetune.exposure_target)
+    losses = fusion_losses(net, params.loss.supervision(task))
     held_out = [pair for pair in pairs if pair.split == "val"]
     tuning = TrainingRun(
         net,
@@ -42,7 +41,8 @@ def run(context: StageContext) -> None:
         architecture=architecture,
         validate=lambda: fusion_loss(net, losses, (_planes(pair, cache) for pair in held_out)),
     )
-    train(context, tuning, key=key_of(params.seed, params.finetune, files=[manifest, start], code=[context.module]))
+    key = key_of(params.seed, params.finetune, params.loss, files=[manifest, start], code=[context.module])
+    train(context, tuning, key=key)
     context.ledger.dataset(f"{task} pairs", manifest)
 
 
@@ -63,4 +63,4 @@ def _planes(pair: Pair, cache: PlaneCache) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(main("finetune", run, sections=("sigformer", "finetune", "compute")))
+    sys.exit(main("finetune", run, sections=("sigformer", "fusion", "loss", "finetune", "compute")))

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from sigforge.core.colour import luma
+from sigforge.core.errors import UserError
 from sigforge.core.seeds import seed_of
-from sigforge.methods.sigfusion.fusion import KIND, FusionNet
+from sigforge.methods.sigfusion.fusion import KIND, build_fusion
 from sigforge.methods.sigfusion.sigformer import load_sigformer
 from sigforge.methods.sigfusion.training import fusion_losses
 from sigforge.methods.weights import MODEL
@@ -32,7 +33,7 @@ class PretextSource:
     """Pairs to learn from.
 
     Args:
-        load: index to lumas (2, H, W).
+        load: index to lumas (2, H, W), or (3, H, W) with the photograph as the last.
         count: how many pairs there are.
         tables: files that say which they are, for key and ledger.
         facts: what else decides the pairs.
@@ -45,31 +46,46 @@ class PretextSource:
 
 
 def run(context: StageContext) -> None:
-    """Train a fusion network, started from SigFormer's weights, on the task's shards."""
+    """Train a fusion network, started from SigFormer's weights where its form has them, on the task's shards."""
     params, task, config = context.params, context.task, context.params.pretext
     torch.manual_seed(seed_of(params.seed, "pretext", task))
-    start, architecture = context.folder("pretrain") / MODEL, params.sigformer.architecture
-    net, source = FusionNet(load_sigformer(start, architecture)), SOURCES[config.source](context)
+    start, network = context.folder("pretrain") / MODEL, params.fusion.network(params.sigformer.architecture)
+    starts = [start] if network.form == "tokens" else []
+    net = build_fusion(network, load_sigformer(start, network.sigformer) if starts else None)
+    source = SOURCES[config.source](context)
+    photograph = config.target == "photograph"
     names = (params.seed, "pretext", task)
     training = TrainingRun(
         net,
         CropBatches(source.load, source.count, batch=config.batch, crop=config.crop, turns=task != "vif", names=names),
-        fusion_losses(net, task, config.exposure_target),
+        fusion_losses(net, params.loss.supervision(task, photograph=photograph)),
         config if source.count else config.model_copy(update={"steps": 0}),
         kind=KIND,
-        architecture={"task": task, "sigformer": architecture.model_dump(mode="json")},
+        architecture=network.architecture(task),
     )
-    key = key_of(params.seed, config, source.facts, files=[*source.tables, start], code=[context.module])
+    facts, files = (params.seed, config, params.loss, network, source.facts), [*source.tables, *starts]
+    key = key_of(*facts, files=files, code=[context.module])
     train(context, training, key=key)
     for table in source.tables:
         context.ledger.dataset(table.stem, table)
 
 
 def synthetic(context: StageContext) -> PretextSource:
-    """What stage ``synth`` made."""
+    """What stage ``synth`` made, with the photographs behind where they are the labels."""
     folder = context.folder("synth")
     pairs, tables = ShardPairs(folder), [shard.table for shard in shards_in(folder)]
-    return PretextSource(lambda index: np.stack([luma(image) for image in pairs[index]]), len(pairs), tables)
+
+    def load(index: int) -> np.ndarray:
+        return np.stack([luma(image) for image in pairs[index]])
+
+    if context.params.pretext.target == "sources":
+        return PretextSource(load, len(pairs), tables)
+    photographs = originals_of(context, side=len(pairs[0][0]))
+
+    def labelled(index: int) -> np.ndarray:
+        return np.concatenate([load(index), luma(photographs(pairs.row(index)))[None]])
+
+    return PretextSource(labelled, len(pairs), [*tables, photo_manifest(context)])
 
 
 def natural(context: StageContext) -> PretextSource:
@@ -84,6 +100,8 @@ def natural(context: StageContext) -> PretextSource:
 
     # Not the tables of the shards: they change with the modulators, of which nothing is seen here.
     facts = [photographs.size, numbers, [photo.sha256 for photo in photographs.photos]]
+    if context.params.pretext.target == "photograph":
+        raise UserError("'pretext.target: photograph' with 'pretext.source: natural' would copy; choose 'sources'")
     return PretextSource(load, len(numbers), [photo_manifest(context)], facts)
 
 
@@ -96,4 +114,4 @@ SOURCES = {"plgn": synthetic, "natural": natural, "none": nothing}
 
 
 if __name__ == "__main__":
-    sys.exit(main("pretext", run, sections=("sigformer", "pretext", "compute")))
+    sys.exit(main("pretext", run, sections=("sigformer", "fusion", "loss", "pretext", "compute")))

@@ -11,13 +11,15 @@ from torch import Tensor
 from sigforge.methods.tiling import pad_to
 
 if TYPE_CHECKING:  # pretraining does not change with what is built on SigFormer
-    from sigforge.methods.sigfusion.fusion import FusionNet
+    from sigforge.methods.sigfusion.network import FusionNetwork
     from sigforge.methods.sigfusion.plgn import Plgn
     from sigforge.methods.sigfusion.sigformer import SigFormer, Subbands
 
 Losses = Callable[[tuple[Tensor, None]], dict[str, Tensor]]
 
 SIDE = 256
+MINIMUM = 32
+"""Shortest side, in pixels, that the terms of the loss take."""
 
 
 def centre(plane: np.ndarray, multiple: int, minimum: int, *, side: int = SIDE) -> Tensor:
@@ -92,7 +94,7 @@ def modulation(plgn: "Plgn", samples: Iterable[tuple[str, tuple[np.ndarray, ...]
 
 
 @torch.inference_mode()
-def fusion_loss(net: "FusionNet", losses: Losses, pairs: Iterable[np.ndarray]) -> dict[str, float]:
+def fusion_loss(net: "FusionNetwork", losses: Losses, pairs: Iterable[np.ndarray]) -> dict[str, float]:
     """Mean of the training loss and its terms over pairs, on their middle.
 
     Args:
@@ -104,9 +106,9 @@ def fusion_loss(net: "FusionNet", losses: Losses, pairs: Iterable[np.ndarray]) -
         by term; empty without pairs.
     """
     net.eval()
-    config, rows = net.sigformer.config, []
+    rows = []
     for planes in pairs:
-        middle = torch.stack([centre(plane, config.multiple, config.minimum_side) for plane in planes])
+        middle = torch.stack([centre(plane, net.multiple, max(MINIMUM, net.minimum_side)) for plane in planes])
         rows.append({name: float(value) for name, value in losses((middle, None)).items()})
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
 

@@ -10,6 +10,7 @@ from sigforge.methods.systems.defusion_pp.network import DeFusionPP
 from sigforge.methods.systems.emma.network import KIND, UFuser, UFuserConfig
 from sigforge.methods.systems.method import get_system, list_systems, trained_systems
 from sigforge.methods.systems.refusion.network import ReFusionSystem
+from sigforge.methods.systems.select.network import SelectFusion
 from sigforge.methods.systems.sspfusion.network import SSPFusion
 from sigforge.methods.weights import save_weights
 
@@ -18,6 +19,7 @@ NETWORKS = {
     "defusion_pp": DeFusionPP,
     "emma": UFuser,
     "refusion_trained": ReFusionSystem,
+    "select": SelectFusion,
     "sspfusion": SSPFusion,
 }
 
@@ -27,7 +29,8 @@ def test_systems_are_methods_like_any_other():
     assert get_method("refusion").name != get_method("refusion_trained").name, "published and trained here"
     for name in NETWORKS:
         method = get_method(name)
-        assert (method.name, method.kind, method.n_sources) == (name, "learned", (2, 2))
+        assert (method.name, method.kind) == (name, "learned")
+        assert method.n_sources == ((2, None) if name == "select" else (2, 2))
         assert method.paper and method.year and method.notes
         with pytest.raises(UserError, match=r"needs? trained|with trained weights"):
             method.fuse(*torch.rand(2, 1, 1, 8, 8))

@@ -14,6 +14,7 @@ from sigforge.training.loop import fit
 CPU = Device(torch.device("cpu"))
 RUN = {"steps": 8, "batch": 2, "crop": 32, "lr": 3e-3, "log_every": 1}
 SMALL = {
+    "select": {"training": RUN},
     "defusion": {"network": {"width": 8, "channels": 1}, "views": RUN | {"lr": 1e-3}},
     "defusion_pp": {"network": {"width": 24, "depth": 1}, "views": RUN, "pairs": RUN},
     "emma": {"network": {"widths": [8, 8, 8, 8]}, "senses": {"width": 2}, "sensing": RUN, "fusion": RUN | {"batch": 1}},
@@ -21,7 +22,7 @@ SMALL = {
     # While its features move, so does the ground truth made of them: the first steps raise the loss.
     "sspfusion": {"network": {"widths": [8, 8, 16], "blocks": 1}, "structure": RUN | {"steps": 16}, "fusion": RUN},
 }
-MULTI_MODAL = {"defusion": 1, "defusion_pp": 2, "emma": 2, "refusion_trained": 1, "sspfusion": 2}
+MULTI_MODAL = {"defusion": 1, "defusion_pp": 2, "emma": 2, "refusion_trained": 1, "select": 1, "sspfusion": 2}
 
 
 def material(task="vif"):

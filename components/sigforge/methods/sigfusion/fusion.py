@@ -4,15 +4,24 @@ Wang et al., "SigFusion", AAAI 2026, section "Fusion Network" and Eq. (14).
 """
 
 from pathlib import Path
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from sigforge.methods.sigfusion.full.fusion import FullFusion
+from sigforge.methods.sigfusion.full.network import FullConfig
+from sigforge.methods.sigfusion.head import Decoded, SelectHead
+from sigforge.methods.sigfusion.network import FusionNetwork
+from sigforge.methods.sigfusion.released.fusion import ReleasedFusion
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig, Subbands
-from sigforge.methods.tiling import run_padded, run_tiled
 from sigforge.methods.weights import load_model
 
 KIND = "fusion"
+Form = Literal["tokens", "released", "full"]
+HeadKind = Literal["none", "select"]
 
 
 class Merge(nn.Module):
@@ -42,8 +51,13 @@ class Merge(nn.Module):
         return self.mean(stacked) + self.choose(stacked)
 
 
-class FusionNet(nn.Module):
-    """Fuses registered luma planes; starts out averaging the subbands of its sources.
+class FusionNet(FusionNetwork):
+    """The form ``tokens``: fuses registered luma planes; starts out averaging the subbands of its sources.
+
+    Args:
+        sigformer: pretrained by Eq. 15, or as it starts.
+        sources: how many are merged.
+        select: with a :class:`SelectHead`.
 
     Example:
         >>> net = FusionNet(SigFormer(SigFormerConfig(width=8, heads=2, signals=4)))
@@ -51,19 +65,27 @@ class FusionNet(nn.Module):
         torch.Size([1, 1, 33, 45])
     """
 
-    def __init__(self, sigformer: SigFormer, sources: int = 2) -> None:
-        super().__init__()
+    most_sources = 2
+
+    def __init__(self, sigformer: SigFormer, sources: int = 2, *, select: bool = False) -> None:
         config: SigFormerConfig = sigformer.config
+        super().__init__(SelectHead(config.width, len(config.subbands) - 1) if select else None)
+        self.multiple, self.minimum_side = config.multiple, config.minimum_side
         self.sigformer = sigformer
         self.merge_low = Merge(nn.Conv2d, config.width, sources)
         self.merge_high = nn.ModuleDict(
             {name: Merge(nn.Conv1d, config.signals, sources) for name in config.subbands[1:]}
         )
 
-    def forward(self, sources: Tensor) -> Tensor:
-        """(n, B, 1, H, W) in [0, 1], sides multiples of ``config.multiple``, to (B, 1, H, W), unclamped."""
+    def decode(self, sources: Tensor) -> Decoded:
+        """(n, B, 1, H, W) in [0, 1], sides multiples of ``config.multiple``."""
         parts = self.sigformer.decompose_together(sources)
-        return self.sigformer.reconstruct(self.merge(parts))
+        features = self.sigformer.features(self.merge(parts))
+        plane = self.sigformer.picture(features)
+        if self.head is None:
+            return Decoded(plane, features)
+        strengths = torch.stack([torch.cat(self._strengths(part), dim=1) for part in parts])
+        return Decoded(plane, self._centred(features), [strengths])
 
     def merge(self, parts: tuple[Subbands, ...]) -> Subbands:
         """Concatenate the sources' subbands along channels and mix them down to one set."""
@@ -74,23 +96,67 @@ class FusionNet(nn.Module):
 
         return parts[0].map(mix)
 
-    @torch.inference_mode()
-    def fuse(self, *sources: Tensor) -> Tensor:
-        """Registered lumas (B, 1, H, W) in [0, 1] of any size to one, clamped to [0, 1]; large images in tiles."""
+    def _strengths(self, part: Subbands) -> list[Tensor]:
+        """Per submodule the mean magnitude of each high band over its signals, (B, bands-1, h, w)."""
+        config, size = self.sigformer.config, part.low.shape[-2:]
+        maps = []
+        for level, high in enumerate(part.high):
+            grid = (size[0] // config.pools[level], size[1] // config.pools[level])
+            bands = config.layout(level).unflatten(high.flatten(1, 2).abs(), grid).abs()
+            mean = bands.unflatten(1, high.shape[1:3]).mean(1)
+            maps.append(self._centred(F.interpolate(mean, size=size, mode="nearest")))
+        return maps
+
+    def _centred(self, tokens: Tensor) -> Tensor:
+        """Maps of tokens that lie on the corners of patches, where windows are lapped, to the middles of patches."""
         config = self.sigformer.config
+        if config.embedding != "lapped":
+            return tokens
+        spare = 1 - max(config.pools)
+        return F.avg_pool2d(tokens[..., : spare or None, : spare or None], 2, stride=1)
 
-        def whole(stack: Tensor) -> Tensor:
-            return run_padded(self, stack, multiple=config.multiple, minimum=config.minimum_side)
 
-        return run_tiled(whole, torch.stack(sources)).clamp(0, 1)
+class FusionConfig(BaseModel):
+    """Which fusion network: the form of its SigFormer, its head, and what the form needs to know of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: Form = "tokens"
+    head: HeadKind = "none"
+    slip: bool = True
+    sigformer: SigFormerConfig = SigFormerConfig()
+    full: FullConfig = FullConfig()
+
+    def architecture(self, task: str) -> dict[str, object]:
+        """What a model file says of itself: the task, the form, the head, and the options of this form alone."""
+        own = {"tokens": "sigformer", "full": "full", "released": "slip"}[self.form]
+        return {"task": task, "form": self.form, "head": self.head, own: self.model_dump(mode="json")[own]}
 
 
-def load_fusion(path: Path) -> FusionNet:
+def build_fusion(config: FusionConfig, sigformer: SigFormer | None = None) -> FusionNetwork:
+    """An untrained fusion network.
+
+    Args:
+        config: which.
+        sigformer: where form ``tokens`` starts from; by default from an untrained one. The other forms are exact, or
+            published, without a pretrained SigFormer.
+    """
+    select = config.head == "select"
+    if config.form == "released":
+        return ReleasedFusion(slip=config.slip, select=select)
+    if config.form == "full":
+        return FullFusion(config.full, select=select)
+    return FusionNet(sigformer or SigFormer(config.sigformer), select=select)
+
+
+def load_fusion(path: Path) -> FusionNetwork:
     """A trained fusion network from its file, which says how it is built.
 
     Raises:
         UserError: no such file, not a fusion network, or one of another version.
     """
-    return load_model(
-        path, lambda config: FusionNet(SigFormer(SigFormerConfig.model_validate(config["sigformer"]))), kind=KIND
-    )
+
+    def build(facts: dict) -> FusionNetwork:
+        return build_fusion(FusionConfig.model_validate({name: facts[name] for name in facts if name != "task"}))
+
+    return load_model(path, build, kind=KIND)

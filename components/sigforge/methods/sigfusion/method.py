@@ -2,14 +2,14 @@
 
 from sigforge.dataset.tasks import OURS, TASKS
 from sigforge.methods.registry import METHODS
-from sigforge.methods.sigfusion.fusion import KIND, FusionNet, load_fusion
-from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
+from sigforge.methods.sigfusion.fusion import KIND, FusionConfig, build_fusion, load_fusion
+from sigforge.methods.sigfusion.network import FusionNetwork
 from sigforge.methods.trained import TrainedMethod, untrained
 
 
-def build_fusion() -> FusionNet:
+def default_fusion() -> FusionNetwork:
     """The network by default parameters, not trained."""
-    return FusionNet(SigFormer(SigFormerConfig()))
+    return build_fusion(FusionConfig())
 
 
 METHODS.add(
@@ -26,7 +26,7 @@ METHODS.add(
         notes="trained per task on synthetic pairs, then fine-tuned on real ones; size and cost by default parameters",
         parameters=222_386,
         flops=24_181_335_552,
-        build=build_fusion,
+        build=default_fusion,
         read=load_fusion,
         file_kind=KIND,
         place="data/finetune/{task}/model.safetensors",

@@ -268,12 +268,20 @@ class SigFormer(nn.Module):
 
     def reconstruct(self, parts: Subbands) -> Tensor:
         """Subbands to planes (B, 1, H, W), unclamped."""
+        return self.picture(self.features(parts))
+
+    def features(self, parts: Subbands) -> Tensor:
+        """The reconstructor's last map of tokens, (B, width, h, w)."""
         x = parts.low
         for level, high, cut in zip(
             reversed(self.reconstructor), reversed(parts.high), reversed(parts.boundaries), strict=True
         ):
             x = level(x, high, cut)
-        return self.to_image(x).float() + 0.5
+        return x
+
+    def picture(self, features: Tensor) -> Tensor:
+        """Tokens to planes (B, 1, H, W), unclamped."""
+        return self.to_image(features).float() + 0.5
 
     def forward(self, plane: Tensor) -> Tensor:
         """Self-reconstruction, the map trained by Eq. (15)."""

@@ -36,6 +36,8 @@ def trained_system(
     notes: str,
     parameters: int,
     flops: int,
+    n_sources: tuple[int, int | None] = (2, 2),
+    symmetric: bool = False,
 ) -> None:
     """Register a system as a fusion method.
 
@@ -49,6 +51,8 @@ def trained_system(
         notes: what a reader of a table should know of this training of it.
         parameters: learned numbers, parts for training included.
         flops: of ``fuse`` on one 640x480 image, see :func:`sigforge.methods.cost.count_flops`.
+        n_sources: fewest and most; None for any number.
+        symmetric: the order of the sources does not matter.
 
     Raises:
         ValueError: the name is taken.
@@ -59,10 +63,10 @@ def trained_system(
         TASKS,
         paper=paper,
         year=year,
-        n_sources=(2, 2),
+        n_sources=n_sources,
         kind="learned",
         notes=f"trained here on the task's own pairs; {notes}; size and cost by default parameters",
-        symmetric=False,
+        symmetric=symmetric,
         parameters=parameters,
         flops=flops,
         build=build,

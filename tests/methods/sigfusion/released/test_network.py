@@ -10,7 +10,8 @@ import torch
 
 from sigforge.core.errors import UserError
 from sigforge.methods.sigfusion.released.blocks import DecoderBlock
-from sigforge.methods.sigfusion.released.network import Decoder, Encoder, FusionDecoder, Modulator, ReleasedFusion
+from sigforge.methods.sigfusion.released.fusion import ReleasedFusion
+from sigforge.methods.sigfusion.released.network import Decoder, Encoder, FusionDecoder, Modulator
 from sigforge.methods.sigfusion.released.transform import analyse, boundaries, synthesise
 
 GOLDEN = Path(__file__).parents[5] / "shared/reference/golden"

@@ -15,7 +15,7 @@ SIDE = 32
 HEADS, EXPANSION = 8, 2.66
 
 
-class PixelNorm(nn.Module):
+class ReleasedNorm(nn.Module):
     """Layer normalisation over channels at every pixel."""
 
     def __init__(self, width: int) -> None:
@@ -26,7 +26,7 @@ class PixelNorm(nn.Module):
         return F.layer_norm(x.movedim(1, -1), self.weight.shape, self.weight, self.bias).movedim(-1, 1)
 
 
-class ChannelAttention(nn.Module):
+class ReleasedAttention(nn.Module):
     """Attention between channels: a head's channels are mixed by the softmax of their correlations over all pixels."""
 
     def __init__(self, width: int, heads: int = HEADS) -> None:
@@ -43,7 +43,7 @@ class ChannelAttention(nn.Module):
         return self.project((mixing @ v).flatten(1, 2).unflatten(-1, x.shape[-2:]))
 
 
-class FeedForward(nn.Module):
+class ReleasedFeed(nn.Module):
     """1x1, full 3x3, GELU, 1x1; nine tenths of a block's work."""
 
     def __init__(self, width: int) -> None:
@@ -62,8 +62,8 @@ class Block(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm1, self.attention = PixelNorm(width), ChannelAttention(width)
-        self.norm2, self.feed = PixelNorm(width), FeedForward(width)
+        self.norm1, self.attention = ReleasedNorm(width), ReleasedAttention(width)
+        self.norm2, self.feed = ReleasedNorm(width), ReleasedFeed(width)
 
     def attend(self, x: Tensor) -> Tensor:
         """With the first half of the block."""

@@ -1,4 +1,4 @@
-"""The authors' networks: encoder, decoder, signal modulator and fusion network, at full resolution, 32 channels wide.
+"""The authors' networks: encoder, decoder, signal modulator and fusion decoder, at full resolution, 32 channels wide.
 
 Rebuilt from a description of github fengjiawei123/SigFusion at 044da077 and equal to recorded outputs of it. Parameters
 that the authors store and never use (the perceptrons inside their synthesis, 21 million) are left out.
@@ -102,12 +102,16 @@ class FusionDecoder(nn.Module):
         stacked = torch.stack([a, b], dim=2).flatten(0, 1)
         return self.merge_bands(stacked).view_as(a)
 
-    def forward(self, a: Encoding, b: Encoding) -> Tensor:
+    def features(self, a: Encoding, b: Encoding) -> Tensor:
+        """The last block's map, (B, 32, H, W)."""
         merged = self.merge(a, b)
         x, levels = merged.feature, list(zip(self.blocks, merged.bands, merged.filters, strict=True))
         for block, bands, filters in levels[-1:] if self.slip else levels:
             x = block(x, bands, filters)
-        return self.tail(x)
+        return x
+
+    def forward(self, a: Encoding, b: Encoding) -> Tensor:
+        return self.tail(self.features(a, b))
 
 
 class Modulator(nn.Module):
@@ -127,21 +131,3 @@ class Modulator(nn.Module):
     def _high(self, bands: Tensor) -> Tensor:
         first, second, last = self.layers
         return last(F.gelu(second(F.gelu(first(bands)))))
-
-
-class ReleasedFusion(nn.Module):
-    """The authors' fusion network: one encoder for both sources, and the fusion decoder.
-
-    Example:
-        >>> net = ReleasedFusion()
-        >>> net(torch.rand(2, 1, 1, 33, 45)).shape
-        torch.Size([1, 1, 33, 45])
-    """
-
-    def __init__(self, *, slip: bool = True) -> None:
-        super().__init__()
-        self.encoder, self.decoder = Encoder(), FusionDecoder(slip=slip)
-
-    def forward(self, sources: Tensor) -> Tensor:
-        """(2, B, 1, H, W) in [0, 1] of any size to (B, 1, H, W) in [0, 1]."""
-        return self.decoder(*(self.encoder(source) for source in sources))

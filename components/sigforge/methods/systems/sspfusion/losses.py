@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sigforge.losses.fusion import fusion_terms, sobel_magnitude
+from sigforge.losses.fusion import fusion_terms
+from sigforge.signal.gradients import sobel_magnitude
 
 ALPHA, BETA = 1.0, 1.0
 EPSILON = 1e-3
