@@ -171,11 +171,8 @@ def cells(metric: Metric) -> Iterator[str]:
     """What the registry says about a metric, in the order of :data:`HEADS`."""
     yield f"`{metric.name}`"
     yield metric.symbol
-    yield (
-        metric.arrow
-        if metric.target is not None
-        else f"{metric.arrow} {'higher' if metric.higher_is_better else 'lower'}"
-    )
+    direction = "higher" if metric.higher_is_better else "lower"
+    yield metric.arrow if metric.target is not None or not metric.judged else f"{metric.arrow} {direction}"
     yield "[" + ", ".join(f"{bound:.5g}".replace("inf", "∞") for bound in metric.range) + "]"
     yield "needed" if metric.needs_reference else "no"
     yield metric.sources

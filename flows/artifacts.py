@@ -23,12 +23,16 @@ def scores(task: str) -> str:
     if not path.exists():
         return ""
     summary = json.loads(path.read_text())
-    metrics = sorted({metric for values in summary["methods"].values() for metric in values})
+    methods, both = summary["methods"], summary.get("both") or {}
+    metrics = sorted({metric for values in methods.values() for metric in values})
+    columns = [*(["both"] if both else []), *metrics]
     rows = [
-        [method, *("undefined" if (value := values.get(metric)) is None else f"{value:.4f}" for metric in metrics)]
-        for method, values in summary["methods"].items()
+        [method, *("undefined" if (value := values.get(name)) is None else f"{value:.4f}" for name in columns)]
+        for method, values in ((method, {"both": both.get(method)} | values) for method, values in methods.items())
     ]
-    return f"## {task}: means over {summary['pairs']} test pairs\n\n{markdown_table(['method', *metrics], rows)}"
+    table = markdown_table(["method", *columns], rows)
+    notes = "".join(f"\n- {note}" for note in summary.get("notes", ()))
+    return f"## {task}: means over {summary['pairs']} test pairs\n\n{table}" + (f"\n{notes}" if notes else "")
 
 
 def shards(task: str) -> str:

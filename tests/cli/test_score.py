@@ -18,7 +18,10 @@ from sigforge.cli.scoring import LUMA
 from sigforge.core.colour import luma
 from sigforge.core.images import encode_webp, read_image, write_image
 from sigforge.evaluation.leaderboard import build_leaderboard
+from sigforge.evaluation.references import REFERENCES
+from sigforge.metrics import BOTH as METRICS_OF_BOTH
 from sigforge.metrics import PAPER, get_metric, list_metrics, score, select_metrics
+from sigforge.metrics.registry import DISTANCES
 
 STEMS = ("day", "night", "noon")
 FOLDERS = ("--a", "ir", "--b", "vis")
@@ -42,9 +45,10 @@ def picture(seed, *shape):
 
 
 def values_of(path="scores.parquet"):
-    """(pair, method) to its scores."""
+    """(pair, method) to its scores, without copies and collage."""
     rows = pq.read_table(path).to_pylist()
-    return {(row.pop("pair"), row.pop("method")): row for row in rows}
+    scores = {(row.pop("pair"), row.pop("method")): row for row in rows}
+    return {key: row for key, row in scores.items() if key[1] not in REFERENCES}
 
 
 def batch(path):
@@ -70,16 +74,19 @@ def test_scores_are_those_of_the_library(fused):
     assert result.exit_code == 0 and "means over 3 pairs" in result.stdout
     assert "Q_G ↑" in result.stdout and "…" not in result.stdout
     rows = list(csv.DictReader(Path("scores.csv").open()))
-    assert [(row["pair"], row["method"]) for row in rows] == [(stem, m) for stem in STEMS for m in ("max", "mean")]
+    methods = ("max", "mean", *REFERENCES)
+    assert [(row["pair"], row["method"]) for row in rows] == [(stem, m) for stem in STEMS for m in methods]
     for name, value in score(*map(batch, ("max/day.png", "ir/day.png", "vis/day.png"))).items():
         assert float(rows[0][name]) == pytest.approx(value.item(), rel=1e-9)
-    assert tuple(rows[0])[2:] == PAPER
+    assert tuple(rows[0])[2:] == (*PAPER, *METRICS_OF_BOTH, *DISTANCES)
 
 
 def test_csv_and_parquet_agree_and_carry_the_conventions(fused):
     assert run(*BOTH, "--metrics", "sd,mi", "--csv", "scores.csv", "--parquet", "scores.parquet").exit_code == 0
     by_parquet = values_of()
-    for row in csv.DictReader(Path("scores.csv").open()):
+    for row in csv.DictReader(
+        line for line in Path("scores.csv").open() if "alone" not in line and "collage" not in line
+    ):
         expected = by_parquet[row["pair"], row["method"]]
         assert [float(row[name]) for name in ("sd", "mi")] == pytest.approx([expected["sd"], expected["mi"]], rel=1e-9)
     notes = pq.read_schema("scores.parquet").metadata[b"notes"].decode()
@@ -96,6 +103,31 @@ def test_printed_means_say_what_they_are(fused):
     assert f"{LUMA} (6 of 12 files), rounded to 8 bits" in result.stdout
     assert f"SD (sd): {get_metric('sd').convention}" in result.stdout
     assert "two-sided, all 2^3 signs" in result.stdout
+
+
+def test_copies_and_collage_are_scored_on_request_and_a_near_copy_is_told(fused):
+    for stem in STEMS:
+        write_image(f"lazy/{stem}.png", read_image(f"ir/{stem}.png")[0])
+    result = run(*BOTH, "--fused", "lazy", "--parquet", "scores.parquet", "--leaderboard", "board.md")
+    assert result.exit_code == 0 and "lazy is within 2 % of a copy of a" in " ".join(result.stdout.split())
+    rows = {(row["pair"], row["method"]): row for row in pq.read_table("scores.parquet").to_pylist()}
+    for metric in ("q_g", "vif_min", "distance_b"):
+        values = [rows["day", method][metric] for method in ("lazy", "a alone")]
+        assert values[0] == pytest.approx(values[1], rel=1e-9, nan_ok=True)
+    assert rows["day", "a alone"]["distance_a"] == 0 == rows["day", "b alone"]["distance_b"]
+    board = Path("board.md").read_text()
+    assert board.index("| *a alone* | – |") > board.index("| lazy |") and "both ↓" in board
+    bare = run(*BOTH, "--no-copies", "--metrics", "sd", "--parquet", "scores.parquet")
+    assert bare.exit_code == 0 and "both" not in bare.stdout
+    assert {row["method"] for row in pq.read_table("scores.parquet").to_pylist()} == {"max", "mean"}
+
+
+def test_a_folder_that_is_called_as_a_copy_keeps_its_path(fused):
+    Path("mean").rename("collage")
+    result = run(*FOLDERS, "--fused", "collage", "--metrics", "sd", "--parquet", "scores.parquet")
+    assert result.exit_code == 0
+    methods = {row["method"] for row in pq.read_table("scores.parquet").to_pylist()}
+    assert methods == {str(Path("collage").resolve()), *REFERENCES}
 
 
 def test_luma_is_the_formula_that_is_told():

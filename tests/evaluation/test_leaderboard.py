@@ -12,7 +12,7 @@ from sigforge.evaluation.leaderboard import build_leaderboard
 from sigforge.evaluation.score_table import Scores
 from sigforge.evaluation.statistics import bootstrap_interval, permutation_test
 from sigforge.evaluation.table_formats import FORMATS, format_of, to_html, to_latex, to_markdown, write_table
-from sigforge.metrics import select_metrics
+from sigforge.metrics import BOTH, select_metrics
 
 METHODS = ("mean", "gff", "max")
 METRICS = select_metrics("q_g, sd")
@@ -271,3 +271,48 @@ def test_plot_draws_every_method_and_nothing_undefined(tmp_path):
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UserError, match=r"p\.gif: no format"):
         write_plot(tmp_path / "p.gif", scores, METHODS, METRICS)
+
+
+def with_copies():
+    """Scores by what ``both`` is made of: one even method, one that leads nowhere, copies and a collage."""
+    names = select_metrics((*BOTH, "distance_a", "distance_b", "q_g"))
+    means = {
+        "even": (0.4, 0.2, 0.3, 0.6, 0.01, 20, 21, 0.6),
+        "lazy": (0.2, 0.1, 0.1, 0.4, 0.00, 0.5, 39.9, 0.8),
+        "a alone": (0.1, 0.0, 0.1, 0.4, 0.0, 0, 40, 0.9),
+        "b alone": (0.1, 0.0, 0.1, 0.4, 0.0, 40, 0, math.nan),
+        "collage": (0.5, 0.1, 0.4, 0.4, 0.05, 19, 22, 0.7),
+    }
+    noise = np.random.default_rng(0).normal(0, 1e-4, (6, 1, 1))
+    return np.array(list(means.values())) + noise, tuple(means), names
+
+
+def test_copies_are_shown_and_placed_and_take_no_rank():
+    scores, methods, names = with_copies()
+    result = board(scores[:, ::-1], methods[::-1], names)
+    bare = board(scores[:, :2], methods[:2], names)
+    assert result.methods == ("lazy", "even", "a alone", "b alone", "collage")
+    assert result.ranks[:2] == bare.ranks and all(map(math.isnan, result.ranks[2:])) and result.both[:2] == bare.both
+    both = dict(zip(result.methods, result.both, strict=True))
+    assert both["even"] < both["lazy"] < both["a alone"] and both["even"] < both["collage"]
+    for column, other in zip(result.columns, bare.columns, strict=True):
+        assert column.cells[:2] == other.cells and column.p == other.p and column.pairs == 6
+        assert not any(cell.place for cell in column.cells[2:])
+    assert result.columns[-1].cells[3].text == "n/a" and "q_g is over" not in " ".join(result.notes)
+
+
+def test_copies_are_marked_and_near_copies_told_in_every_format():
+    result = board(*with_copies())
+    assert result.notes[0].startswith("lazy is within 2 % of a copy of a: 0.5 grey levels")
+    assert "rank: one variant of each metric counts and no part, 2 of 8" in result.notes[1]
+    assert (
+        "copies and collage take no place" in result.caption
+        and "quadratic mean of the ranks by q_g_min" in result.caption
+    )
+    assert "| *a alone* | – | " in markdown(result) and "| method | rank | both ↓ |" in markdown(result)
+    assert r"\textit{a alone} & -- & " in latex(result) and r"both~$\downarrow$" in latex(result)
+    assert '<th scope="row"><i>collage</i></th><td>–</td>' in html(result)
+
+
+def test_both_needs_its_metrics():
+    assert board().both == () and "both" not in markdown(board())

@@ -96,7 +96,11 @@ def score(
     a: Annotated[Path, typer.Option("--a", help="First source: a file, or a folder of files.")],
     b: Annotated[Path, typer.Option("--b", help="Second source; folders are matched by stem.")],
     fused: Annotated[list[Path], typer.Option(help="Fused file or folder; repeat to compare methods.")],
-    metrics: Annotated[str, typer.Option(help="'paper' (SigFusion's six), 'all', or names with commas.")] = "paper",
+    metrics: Annotated[
+        str,
+        typer.Option(help="'paper' (SigFusion's six), 'both' (is either source lost?), 'all', or names."),
+    ] = "paper,both",
+    copies: Annotated[bool, typer.Option(help="Also rows of either source alone and of a collage.")] = True,
     csv: Annotated[Path | None, typer.Option(help="Also write the scores of every image there.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="The same as Parquet.")] = None,
     leaderboard: Annotated[
@@ -112,7 +116,13 @@ def score(
 
     outputs = ScoreOutputs(csv, parquet, leaderboard or (), plot)
     return score_inputs(
-        a, b, fused, metrics=metrics, reference=reference, outputs=outputs, workers=workers, strict=strict
+        *(a, b, fused),
+        metrics=metrics,
+        copies=copies,
+        reference=reference,
+        outputs=outputs,
+        workers=workers,
+        strict=strict,
     )
 
 

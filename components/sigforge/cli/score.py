@@ -19,6 +19,7 @@ from sigforge.core.parallel import run_units
 from sigforge.core.progress import progress
 from sigforge.evaluation.distributions import check_format, write_plot
 from sigforge.evaluation.leaderboard import TEST_LABEL, BoardCell, Leaderboard, build_leaderboard
+from sigforge.evaluation.references import REFERENCES, is_reference
 from sigforge.evaluation.score_table import Scores
 from sigforge.evaluation.table_formats import PrintedHead, format_of, write_table
 from sigforge.metrics import Metric, select_metrics
@@ -66,7 +67,8 @@ def score_inputs(
     b: Path,
     fused: Sequence[Path],
     *,
-    metrics: str = "paper",
+    metrics: str = "paper,both",
+    copies: bool = True,
     reference: Path | None = None,
     outputs: ScoreOutputs | None = None,
     workers: int = 1,
@@ -78,7 +80,8 @@ def score_inputs(
         a: first source, a file or a folder.
         b: second source; files of folders are matched by their stems.
         fused: a file or folder for each method that is compared.
-        metrics: ``paper``, ``all``, or names with commas between.
+        metrics: ``paper``, ``both``, ``all``, or names with commas between.
+        copies: score copies of the sources and a collage of both, too.
         reference: true fused file or folder, for metrics that need one.
         outputs: files to write; none if left out.
         workers: processes.
@@ -93,7 +96,7 @@ def score_inputs(
     outputs = outputs or ScoreOutputs()
     outputs.check()
     chosen = select_metrics(metrics, reference=reference is not None)
-    plan = plan_units(a, b, fused, reference)
+    plan = plan_units(a, b, fused, reference, copies=copies)
     report_notes(a, b, *fused)
     report_left_out([*plan.bad, *plan.missing])
     scores, seen, bad = run_plan(plan, chosen, workers)
@@ -169,7 +172,7 @@ def describe_inputs(scores: Scores, seen: Counter) -> Iterator[str]:
     if deep:
         yield f"files of 16 bits ({deep} of {files}) are divided by 65535 first"
     for method, count in zip(scores.methods, scores.scored.sum(axis=0), strict=True):
-        if count < len(scores.pairs):
+        if count < len(scores.pairs) and method not in REFERENCES:
             yield f"{method}: {count} of {len(scores.pairs)} pairs scored; means are over pairs that every method has"
 
 
@@ -178,16 +181,14 @@ def tables(board: Leaderboard) -> Iterator[Table]:
     for start in range(0, len(board.columns), WIDEST):
         columns = board.columns[start : start + WIDEST]
         table = Table(title=f"means over {board.pairs} pair{'s' if board.pairs != 1 else ''}")
-        for head, align in (
-            ("method", "left"),
-            ("rank", "right"),
-            *((PrintedHead.of_metric(column.metric, column.symbol).text, "right") for column in columns),
-        ):
-            table.add_column(head, justify=align)
-        for m, (method, rank) in enumerate(zip(board.methods, board.ranks, strict=True)):
-            table.add_row(named(method), f"{rank:.1f}", *(_printed(column.cells[m]) for column in columns))
+        table.add_column("method")
+        for head in (*board.lead_heads, *(PrintedHead.of_metric(column.metric, column.symbol) for column in columns)):
+            table.add_column(head.text, justify="right")
+        for m, method in enumerate(board.methods):
+            name = Text("", "italic" if is_reference(method) else "").append(named(method))
+            table.add_row(name, *board.lead(m), *(_printed(column.cells[m]) for column in columns))
         table.add_section()
-        table.add_row(TEST_LABEL, "", *(column.p_text for column in columns))
+        table.add_row(TEST_LABEL, *("" for _ in board.lead_heads), *(column.p_text for column in columns))
         yield table
 
 

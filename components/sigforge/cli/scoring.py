@@ -16,6 +16,7 @@ from sigforge.core.escape import escape_terminal
 from sigforge.core.images import decode_bytes, is_grey, read_bytes
 from sigforge.dataset.doubts import has_few_levels
 from sigforge.dataset.tables import Quarantined
+from sigforge.evaluation.references import REFERENCES, reference_images
 from sigforge.metrics import Metric, score
 
 LUMA = "Y = 0.299 R + 0.587 G + 0.114 B"
@@ -27,13 +28,17 @@ SOURCES = "sources"
 
 @dataclass(frozen=True)
 class ScoringUnit:
-    """One pair, by its number, and what the methods made of it; ``reference`` is empty where there is none."""
+    """One pair, by its number, and what the methods made of it; ``reference`` is empty where there is none.
+
+    With ``copies``, the sources themselves and a collage of them are scored, too.
+    """
 
     pair: int
     a: str
     b: str
     reference: str
     fused: dict[str, str]
+    copies: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class ScoringPlan:
 
     Attributes:
         pairs: names, sorted; a unit's ``pair`` counts in them.
-        methods: names, sorted.
+        methods: names, sorted; then the copies and the collage that are scored beside them.
         bad: sources without partner and files that share a stem.
         missing: images that a method lacks or has too many.
     """
@@ -64,7 +69,9 @@ class UnitScores:
     seen: Counter = field(default_factory=Counter)
 
 
-def plan_units(a: Path, b: Path, fused: Sequence[Path], reference: Path | None = None) -> ScoringPlan:
+def plan_units(
+    a: Path, b: Path, fused: Sequence[Path], reference: Path | None = None, *, copies: bool = False
+) -> ScoringPlan:
     """Match sources, reference and fused images by stem.
 
     Args:
@@ -72,6 +79,7 @@ def plan_units(a: Path, b: Path, fused: Sequence[Path], reference: Path | None =
         b: second source, likewise.
         fused: a file or folder for each method.
         reference: true fused file or folder.
+        copies: also score the sources themselves and a collage of them.
 
     Returns:
         a unit for every pair that can be scored, and what was left out, with reasons.
@@ -92,12 +100,11 @@ def plan_units(a: Path, b: Path, fused: Sequence[Path], reference: Path | None =
     units = []
     for number, job in enumerate(jobs):
         paths = {label: by_name[job.name] for label, by_name in made.items() if job.name in by_name}
-        units.append(ScoringUnit(number, job.a, job.b, references[job.name], paths))
+        units.append(ScoringUnit(number, job.a, job.b, references[job.name], paths, copies))
     told = {item.path for item in bad}
     missing = [item for item in missing if item.path not in told]
-    return ScoringPlan(
-        tuple(escape_terminal(job.name) for job in jobs), tuple(sorted(made)), tuple(units), _once(bad), tuple(missing)
-    )
+    names, methods = tuple(escape_terminal(job.name) for job in jobs), (*sorted(made), *(REFERENCES if copies else ()))
+    return ScoringPlan(names, methods, tuple(units), _once(bad), tuple(missing))
 
 
 def _none_complete(fused: Sequence[Path], bad: Sequence[Quarantined]) -> str:
@@ -126,6 +133,11 @@ def score_unit(unit: ScoringUnit, *, metrics: Sequence[Metric]) -> UnitScores:
     except ImageError as error:
         return UnitScores(unit.pair, {}, [_quarantined(error)], result.seen)
     a, b, *reference = map(_batch, sources)
+
+    def measure(method: str, fused: np.ndarray) -> None:
+        values = score(_batch(fused), a, b, metrics=metrics, reference=reference[0] if reference else None)
+        result.values[method] = tuple(float(values[metric.name]) for metric in metrics)
+
     for method, path in unit.fused.items():
         try:
             fused = _read(path, method, result.seen)
@@ -133,8 +145,10 @@ def score_unit(unit: ScoringUnit, *, metrics: Sequence[Metric]) -> UnitScores:
         except ImageError as error:
             result.left_out.append(_quarantined(error))
             continue
-        values = score(_batch(fused), a, b, metrics=metrics, reference=reference[0] if reference else None)
-        result.values[method] = tuple(float(values[metric.name]) for metric in metrics)
+        measure(method, fused)
+    if unit.copies:
+        for method, image in reference_images(*sources[:2]).items():
+            measure(method, image)
     return result
 
 
@@ -182,7 +196,7 @@ def _once(items: Sequence[Quarantined]) -> tuple[Quarantined, ...]:
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:
-    """A method is called by its folder or file; by the whole path where two would be called the same.
+    """A method is called by its folder or file; by the whole path where two or a copy would be called the same.
 
     Raises:
         UserError: the same path twice.
@@ -190,4 +204,6 @@ def _labels(paths: Sequence[Path]) -> list[str]:
     if twice := [path for path, count in Counter(path.resolve() for path in paths).items() if count > 1]:
         raise UserError(f"{twice[0]}: given twice as --fused: leave one out")
     names = [escape_terminal(path.resolve().name if path.is_dir() else path.stem) for path in paths]
-    return names if len(set(names)) == len(names) else [escape_terminal(str(path)) for path in paths]
+    if len(set(names)) == len(names) and not set(names) & set(REFERENCES):
+        return names
+    return [escape_terminal(str(path.resolve() if str(path) in REFERENCES else path)) for path in paths]

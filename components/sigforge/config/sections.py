@@ -279,7 +279,10 @@ class FinetuneParams(TrainConfig):
 class EvaluateParams(Section):
     """Metrics reported for every method."""
 
-    metrics: tuple[str, ...] = ("q_g", "q_m", "q_p", "mi", "sd", "vif_sum")
+    metrics: tuple[str, ...] = (
+        *("q_g", "q_m", "q_p", "mi", "sd", "vif_sum"),
+        *("q_g_min", "q_p_min", "vif_min", "ssim_local_min", "nabf", "distance_a", "distance_b"),
+    )
 
     @field_validator("metrics")
     @classmethod

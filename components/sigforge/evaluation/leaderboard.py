@@ -9,9 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
+from sigforge.evaluation.both import both_ranks
+from sigforge.evaluation.references import copies, is_reference, references_last
 from sigforge.evaluation.statistics import EXACT_PAIRS, RESAMPLES, ROUNDS, bootstrap_interval, permutation_test
-from sigforge.evaluation.table_formats import UNDEFINED, Mark, PrintedCell, PrintedGrid, PrintedHead, PrintedTable
-from sigforge.metrics import Metric
+from sigforge.evaluation.table_formats import (
+    BOTH_HEAD,
+    UNDEFINED,
+    Mark,
+    PrintedCell,
+    PrintedGrid,
+    PrintedHead,
+    PrintedTable,
+)
+from sigforge.metrics import BOTH, Metric
 
 WIDEST = 8
 """Metrics side by side; more go into further grids."""
@@ -28,7 +38,7 @@ class BoardCell:
     Attributes:
         mean, low, high: over the column's pairs, with the 95 % interval; NaN where there is none.
         text, interval: both as they are printed; the interval is empty for a single pair.
-        place: 1 best, 2 second, else 0; of printed means.
+        place: 1 best, 2 second, else 0; of printed means. Copies and collage have none.
     """
 
     mean: float
@@ -45,7 +55,8 @@ class BoardColumn:
 
     Attributes:
         symbol: of the metric, with its name where another column has the same symbol.
-        ranks: of every method, 1 best; equal prints share their mean rank, undefined ones the last.
+        ranks: of every method, 1 best; equal prints share their mean rank, undefined ones the last. NaN for copies and
+            collage.
         p: of best against second; NaN for a single method or pair.
     """
 
@@ -64,10 +75,11 @@ class BoardColumn:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """All methods, best mean rank first.
+    """All methods, best mean rank first, then copies and collage.
 
     Attributes:
-        ranks: mean over the metrics of each method's rank.
+        ranks: mean over the metrics of each method's rank; NaN for copies and collage.
+        both: :func:`sigforge.evaluation.both.both_ranks` of every row; empty where its metrics are not shown.
         pairs: that every method has.
         notes: what a reader of the numbers has to know, a line each.
     """
@@ -77,17 +89,33 @@ class Leaderboard:
     columns: tuple[BoardColumn, ...]
     pairs: int
     notes: tuple[str, ...] = ()
+    both: tuple[float, ...] = ()
+
+    @property
+    def lead_heads(self) -> list[PrintedHead]:
+        """Heads of what stands before the metrics."""
+        return [PrintedHead("rank"), *([BOTH_HEAD] if self.both else [])]
+
+    def lead(self, row: int) -> list[str]:
+        """What stands before the metrics in a row, as it is printed."""
+        rank = self.ranks[row]
+        both = [f"{self.both[row]:.1f}"] if self.both else []
+        return ["–" if math.isnan(rank) else f"{rank:.1f}", *both]
 
     @property
     def caption(self) -> str:
         """What the numbers are."""
-        pairs = f"{self.pairs} pair{'s' if self.pairs != 1 else ''}"
+        pairs = f"means over {self.pairs} pair{'s' if self.pairs != 1 else ''}"
+        ranks = "best bold, second underlined; rank: mean over the metrics"
+        if self.both:
+            ranks += f"; both: quadratic mean of the ranks by {', '.join(BOTH)}"
+        if any(map(is_reference, self.methods)):
+            ranks += "; copies and collage take no place and no rank"
         if self.pairs < 2:
-            return f"means over {pairs}; best bold, second underlined; rank: mean over the metrics"
+            return f"{pairs}; {ranks}"
         count = f"all 2^{self.pairs} signs" if self.pairs <= EXACT_PAIRS else f"{ROUNDS:,} random signs"
         return (
-            f"means over {pairs}, in brackets their 95 % paired bootstrap intervals ({RESAMPLES:,} resamples, seed 0); "
-            "best bold, second underlined; rank: mean over the metrics; "
+            f"{pairs}, in brackets their 95 % paired bootstrap intervals ({RESAMPLES:,} resamples, seed 0); {ranks}; "
             f"p: paired permutation test, two-sided, {count}, uncorrected"
         )
 
@@ -98,15 +126,17 @@ class Leaderboard:
         return PrintedTable("Leaderboard", self.caption, grids, self.notes)
 
     def _grid(self, columns: Sequence[BoardColumn], *, ranked: bool) -> PrintedGrid:
-        heads = [PrintedHead("method"), *([PrintedHead("rank")] if ranked else [])]
+        lead = self.lead_heads if ranked else []
+        heads = [PrintedHead("method"), *lead]
         heads += [PrintedHead.of_metric(column.metric, column.symbol) for column in columns]
         rows = []
-        for m, (method, rank) in enumerate(zip(self.methods, self.ranks, strict=True)):
+        for m, method in enumerate(self.methods):
             cells = (column.cells[m] for column in columns)
             shown = (PrintedCell(cell.text, MARKS[cell.place], cell.interval) for cell in cells)
-            rows.append([PrintedCell(method), *([PrintedCell(f"{rank:.1f}")] if ranked else []), *shown])
+            before = map(PrintedCell, self.lead(m) if ranked else [])
+            rows.append([PrintedCell(method, "aside" if is_reference(method) else ""), *before, *shown])
         tests = (PrintedCell(column.p_text) for column in columns)
-        return PrintedGrid(heads, rows, [[PrintedCell(TEST_LABEL), *([PrintedCell("")] if ranked else []), *tests]])
+        return PrintedGrid(heads, rows, [[PrintedCell(TEST_LABEL), *(PrintedCell("") for _ in lead), *tests]])
 
 
 def build_leaderboard(
@@ -117,6 +147,9 @@ def build_leaderboard(
     A metric that is not finite on a pair for one of the methods is averaged without that pair, which the notes say. A
     method for which it never is finite is left out of the column. A metric whose best value is a target is shown and
     compared by the distance from it. Of several variants of one metric, the rank counts one.
+
+    Copies and the collage are told by their names and stand last: they take no place and no rank, and a pair on which
+    a metric is undefined for one of them alone still counts for the methods.
 
     Args:
         values: (P, M, K) scores on pairs that every method has, P >= 1.
@@ -131,34 +164,57 @@ def build_leaderboard(
         >>> board.methods, board.ranks, [cell.text for cell in board.columns[0].cells]
         (('gff', 'mean'), (1.0, 2.0), ['0.650', '0.450'])
     """
-    columns = [build_column(values[:, :, k], metric) for k, metric in enumerate(metrics)]
+    ranked = np.array([not is_reference(method) for method in methods])
+    columns = [build_column(values[:, :, k], metric, ranked) for k, metric in enumerate(metrics)]
     counted = _one_per_family(columns)
-    ranks = np.mean([column.ranks for column in counted], axis=0).tolist()
-    order = sorted(range(len(methods)), key=lambda m: (ranks[m], methods[m]))
-    sorted_names, sorted_ranks = (tuple(entries[m] for m in order) for entries in (methods, ranks))
-    notes = (*notes, *_distances(columns), *_uncounted(columns, counted), *_where_undefined(columns, len(values)))
-    return Leaderboard(sorted_names, sorted_ranks, tuple(_arranged(columns, order)), len(values), notes)
+    ranks = dict(zip(methods, np.mean([column.ranks for column in counted], axis=0).tolist(), strict=True))
+    names = references_last(sorted(methods, key=lambda name: (ranks[name], name)))
+    means = {name: {c.metric.name: c.cells[m].mean for c in columns} for m, name in enumerate(methods)}
+    both = both_ranks(means)
+    notes = (*notes, *copies(means), *_distances(columns), *_uncounted(columns, counted))
+    return Leaderboard(
+        tuple(names),
+        tuple(ranks[name] for name in names),
+        tuple(_arranged(columns, [methods.index(name) for name in names])),
+        len(values),
+        (*notes, *_where_undefined(columns, len(values))),
+        tuple(both[name] for name in names if both),
+    )
 
 
-def build_column(values: np.ndarray, metric: Metric) -> BoardColumn:
-    """The column of one metric; ``values`` is (P, M)."""
+def build_column(values: np.ndarray, metric: Metric, ranked: np.ndarray) -> BoardColumn:
+    """The column of one metric.
+
+    Args:
+        values: (P, M).
+        metric: what they are values of.
+        ranked: (M,) true for methods, false for copies and collage.
+    """
     values = metric.compared(values)
     finite = np.isfinite(values)
-    used = np.flatnonzero(finite.any(axis=0))
-    kept = values[np.ix_(finite[:, used].all(axis=1), used)]
+    used = np.flatnonzero(finite.any(axis=0) & ranked)
+    rows = finite[:, used].all(axis=1) & bool(used.size)
+    shown = np.flatnonzero(finite[rows].all(axis=0) & rows.any())
     means, low, high = np.full((3, values.shape[1]), np.nan)
-    p = math.nan
-    if kept.size:
-        means[used] = kept.mean(axis=0)
-        low[used], high[used] = bootstrap_interval(kept)
-        best = np.argsort(-means[used] if metric.higher_is_better else means[used], kind="stable")
-        if min(kept.shape) > 1:
-            p = permutation_test(*kept[:, best[:2]].T)
-    digits = _digits(means)
-    ranks, places = _ranks(means.round(digits), metric.higher_is_better)
+    if shown.size:
+        means[shown] = values[np.ix_(rows, shown)].mean(axis=0)
+        low[shown], high[shown] = bootstrap_interval(values[np.ix_(rows, shown)])
+    digits, ranks, places = _digits(means[ranked]), np.full(len(means), np.nan), np.zeros(len(means), int)
+    ranks[ranked], found = _ranks(means[ranked].round(digits), metric.higher_is_better)
+    if metric.judged:
+        places[ranked] = found
     cells = (_cell(*numbers, digits) for numbers in zip(means, low, high, places, strict=True))
-    pairs = len(kept) if used.size else 0
-    return BoardColumn(metric, metric.symbol, pairs, tuple(cells), tuple(ranks.tolist()), p)
+    p = _p_of_first(values[np.ix_(rows, used)], metric.higher_is_better)
+    return BoardColumn(metric, metric.symbol, int(rows.sum()), tuple(cells), tuple(ranks.tolist()), p)
+
+
+def _p_of_first(kept: np.ndarray, higher_is_better: bool) -> float:
+    """Test of the best method against the second, (P, M) values of methods; NaN for a single method or pair."""
+    if min(kept.shape) < 2:
+        return math.nan
+    means = kept.mean(axis=0)
+    best = np.argsort(-means if higher_is_better else means, kind="stable")
+    return permutation_test(*kept[:, best[:2]].T)
 
 
 def _arranged(columns: Sequence[BoardColumn], order: Sequence[int]) -> Iterator[BoardColumn]:
@@ -171,9 +227,12 @@ def _arranged(columns: Sequence[BoardColumn], order: Sequence[int]) -> Iterator[
 
 
 def _one_per_family(columns: Sequence[BoardColumn]) -> list[BoardColumn]:
-    """The columns that ranks are averaged over: of variants the one that the others name, else the first shown."""
+    """The columns that ranks are averaged over: of variants the one that the others name, else the first shown.
+
+    Parts of metrics do not count, unless nothing else is shown.
+    """
     families: dict[str, BoardColumn] = {}
-    for column in columns:
+    for column in [column for column in columns if column.metric.ranked] or columns:
         name = column.metric.variant_of or column.metric.name
         if name not in families or column.metric.name == name:
             families[name] = column
@@ -188,7 +247,8 @@ def _distances(columns: Sequence[BoardColumn]) -> Iterator[str]:
 def _uncounted(columns: Sequence[BoardColumn], counted: Sequence[BoardColumn]) -> Iterator[str]:
     names = {column.metric.name for column in counted}
     if others := [column.metric.name for column in columns if column.metric.name not in names]:
-        yield f"rank: one variant of each metric counts, {len(names)} of {len(columns)}; not {', '.join(others)}"
+        parts = " and no part" if any(not column.metric.ranked for column in columns) else ""
+        yield f"rank: one variant of each metric counts{parts}, {len(names)} of {len(columns)}; not {', '.join(others)}"
 
 
 def _where_undefined(columns: Sequence[BoardColumn], pairs: int) -> list[str]:

@@ -1,13 +1,23 @@
 """Result tables: means and standard deviations of every method on the test pairs of a task, and of its subtasks."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sigforge.core.escape import csv_text
-from sigforge.evaluation.table_formats import UNDEFINED, Mark, PrintedCell, PrintedGrid, PrintedHead, PrintedTable
+from sigforge.evaluation.both import both_ranks
+from sigforge.evaluation.references import copies, is_reference, references_last
+from sigforge.evaluation.table_formats import (
+    BOTH_HEAD,
+    UNDEFINED,
+    Mark,
+    PrintedCell,
+    PrintedGrid,
+    PrintedHead,
+    PrintedTable,
+)
 from sigforge.metrics import Metric
 
 SIMULATED_DATA = "simulated demo data"
@@ -25,7 +35,7 @@ class TableCell:
     Attributes:
         mean, deviation: mean and standard deviation over the pairs; NaN where the metric is undefined on one of them.
         text, spread: both as they are printed.
-        rank: 1 best, 2 second, else 0; of printed values, so equal prints share a rank.
+        rank: 1 best, 2 second, else 0; of printed values, so equal prints share a rank. Copies and collage have none.
     """
 
     mean: float
@@ -37,11 +47,21 @@ class TableCell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One method; ``ours`` marks the network under test."""
+    """One method; ``ours`` marks the network under test.
+
+    Attributes:
+        both: see :func:`sigforge.evaluation.both.both_ranks`; None where its metrics were not measured.
+    """
 
     method: str
     ours: bool
     cells: tuple[TableCell, ...]
+    both: float | None = None
+
+    @property
+    def reference(self) -> bool:
+        """Whether this is no method but a copy of a source or the collage."""
+        return is_reference(self.method)
 
     @property
     def label(self) -> str:
@@ -51,7 +71,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """All methods of a task.
+    """All methods of a task, then copies and collage.
 
     Attributes:
         subtask: empty for the table over all pairs.
@@ -65,6 +85,17 @@ class ResultTable:
     simulated: bool
     metrics: tuple[Metric, ...]
     rows: tuple[TableRow, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def methods(self) -> list[TableRow]:
+        """The rows that are methods."""
+        return [row for row in self.rows if not row.reference]
+
+    @property
+    def has_both(self) -> bool:
+        """Whether there is a column ``both``."""
+        return any(row.both is not None for row in self.rows)
 
     @property
     def caption(self) -> str:
@@ -80,12 +111,10 @@ class ResultTable:
 
     def printed(self) -> PrintedTable:
         """For :mod:`~sigforge.evaluation.table_formats`: best and second are marked."""
-        heads = [PrintedHead("method"), *map(PrintedHead.of_metric, self.metrics)]
-        rows = [
-            [PrintedCell(row.label), *(PrintedCell(cell.text, MARKS[cell.rank]) for cell in row.cells)]
-            for row in self.rows
-        ]
-        return PrintedTable(f"Results: {self.task}", self.caption, [PrintedGrid(heads, rows)])
+        lead = [PrintedHead("method"), *([BOTH_HEAD] if self.has_both else [])]
+        heads = [*lead, *map(PrintedHead.of_metric, self.metrics)]
+        grid = PrintedGrid(heads, [_printed(row) for row in self.rows])
+        return PrintedTable(f"Results: {self.task}", self.caption, [grid], self.notes)
 
 
 def build_tables(
@@ -96,7 +125,7 @@ def build_tables(
     Args:
         values: rows ``pair_id, subtask, method, metric, value`` of ``metrics.parquet``.
         metrics: in the order of the columns.
-        ours: the method listed last and marked.
+        ours: the method listed last and marked; behind it copies and collage.
     """
     subtasks = sorted({row["subtask"] for row in values})
     parts = {"": values}
@@ -116,30 +145,40 @@ def _csv_lines(table: ResultTable) -> Iterator[tuple[object, ...]]:
         for metric, cell in zip(table.metrics, row.cells, strict=True):
             numbers = (f"{cell.mean:.6g}", f"{cell.deviation:.6g}", cell.rank or "")
             yield table.task, table.subtask, data, table.pairs, row.method, metric.name, *numbers
+        if row.both is not None:
+            yield table.task, table.subtask, data, table.pairs, row.method, "both", f"{row.both:.6g}", "", ""
+
+
+def _printed(row: TableRow) -> list[PrintedCell]:
+    both = [] if row.both is None else [PrintedCell(f"{row.both:.1f}")]
+    cells = (PrintedCell(cell.text, MARKS[cell.rank]) for cell in row.cells)
+    return [PrintedCell(row.label, "aside" if row.reference else ""), *both, *cells]
 
 
 def _table(
     task: str, subtask: str, values: Sequence[dict], metrics: Sequence[Metric], ours: str, simulated: bool
 ) -> ResultTable:
-    methods = sorted({row["method"] for row in values}, key=lambda name: (name == ours, name))
+    methods = references_last(sorted({row["method"] for row in values}, key=lambda name: (name == ours, name)))
     grouped: dict[tuple[str, str], list[float]] = {}
     for row in values:
         grouped.setdefault((row["method"], row["metric"]), []).append(row["value"])
-    columns = [_column([grouped[method, metric.name] for method in methods], metric) for metric in metrics]
-    cells = zip(*columns, strict=True)
-    rows = (TableRow(method, method == ours, row) for method, row in zip(methods, cells, strict=True))
+    columns = [_column({name: grouped[name, metric.name] for name in methods}, metric) for metric in metrics]
+    cells = dict(zip(methods, zip(*columns, strict=True), strict=True))
+    means = {name: {m.name: cell.mean for m, cell in zip(metrics, row, strict=True)} for name, row in cells.items()}
+    both = both_ranks(means)
+    rows = (TableRow(method, method == ours, row, both.get(method)) for method, row in cells.items())
     pairs = len({row["pair_id"] for row in values})
-    return ResultTable(task, subtask, pairs, simulated, tuple(metrics), tuple(rows))
+    return ResultTable(task, subtask, pairs, simulated, tuple(metrics), tuple(rows), tuple(copies(means)))
 
 
-def _column(values: Sequence[Sequence[float]], metric: Metric) -> list[TableCell]:
-    means, deviations = ([float(of(entries)) for entries in values] for of in (np.mean, np.std))
-    finite = [mean for mean in means if math.isfinite(mean)]
+def _column(values: Mapping[str, Sequence[float]], metric: Metric) -> list[TableCell]:
+    means, deviations = ({name: float(of(found)) for name, found in values.items()} for of in (np.mean, np.std))
+    finite = [mean for name, mean in means.items() if math.isfinite(mean) and not is_reference(name)]
     digits = 3 if max(map(abs, finite), default=0) < 10 else 2
     best = sorted({round(mean, digits) for mean in finite}, key=metric.compared, reverse=metric.higher_is_better)[:2]
     cells = []
-    for mean, deviation in zip(means, deviations, strict=True):
-        texts = [f"{value:.{digits}f}" if math.isfinite(value) else UNDEFINED for value in (mean, deviation)]
-        place = round(mean, digits) if math.isfinite(mean) else None
-        cells.append(TableCell(mean, deviation, *texts, rank=best.index(place) + 1 if place in best else 0))
+    for name, mean in means.items():
+        texts = [f"{value:.{digits}f}" if math.isfinite(value) else UNDEFINED for value in (mean, deviations[name])]
+        place = round(mean, digits) if math.isfinite(mean) and metric.judged and not is_reference(name) else None
+        cells.append(TableCell(mean, deviations[name], *texts, rank=best.index(place) + 1 if place in best else 0))
     return cells

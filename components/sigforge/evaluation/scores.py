@@ -17,6 +17,7 @@ from sigforge.core.parquet import read_table
 from sigforge.core.progress import Progress
 from sigforge.core.provenance import code_hash
 from sigforge.dataset.tables import Pair
+from sigforge.evaluation.references import REFERENCES, is_reference, reference_images
 from sigforge.metrics import Metric, score
 
 SCHEMA = pa.schema(
@@ -42,22 +43,23 @@ def score_methods(
     workers: int = 1,
     bar: Progress,
 ) -> list[Row]:
-    """Rows of :data:`SCHEMA` for every method, pair and metric, sorted.
+    """Rows of :data:`SCHEMA` for every method, pair and metric, sorted; for copies and the collage as well.
 
     Args:
         folder: keeps ``scores/<method>.parquet``; those of other methods, and those of other images, are removed.
-        fused: method to its images.
+        fused: method to its images; copies and collage need none.
         pairs: what to score.
         metrics: by which, in the order of their columns.
         workers: processes.
-        bar: is told of every image, measured or kept.
+        bar: is told of every image of a method, measured or kept.
     """
     kept = folder / FOLDER
     kept.mkdir(parents=True, exist_ok=True)
     for stale in kept.glob("*.parquet"):
-        if stale.stem not in fused:
+        if stale.stem not in (*fused, *REFERENCES):
             stale.unlink()
-    code = code_hash(*(metric.module for metric in metrics))
+    code = code_hash("sigforge.evaluation.references", *(metric.module for metric in metrics))
+    fused = {**fused, **dict.fromkeys(REFERENCES, None)}
     rows: list[Row] = []
     pending: dict[str, str] = {}
     for method, images in fused.items():
@@ -66,18 +68,19 @@ def score_methods(
             pending[method] = made_from
             continue
         rows += found
-        bar.find(len(pairs))
+        bar.find(0 if is_reference(method) else len(pairs))
     for method, measured in _measure(pending, fused, pairs, metrics, workers, bar):
         _write(kept / f"{method}.parquet", measured, SCHEMA.with_metadata({_MADE_FROM: pending[method]}))
         rows += measured
     return _sorted(rows)
 
 
-def score_image(unit: tuple[Pair, str, Path], *, metrics: Sequence[Metric]) -> list[Row]:
-    """All metrics of one fused image, on luma of the final 8-bit files."""
+def score_image(unit: tuple[Pair, str, Path | None], *, metrics: Sequence[Metric]) -> list[Row]:
+    """All metrics of one fused image, on luma of the final 8-bit files; of a copy or the collage without a file."""
     pair, method, path = unit
-    planes = [_grey(source) for source in (path, pair.a_path, pair.b_path)]
-    values = score(*planes, metrics=metrics)
+    a, b = _luma(pair.a_path), _luma(pair.b_path)
+    fused = reference_images(a, b)[method] if path is None else _luma(path)
+    values = score(*(torch.from_numpy(plane)[None, None] for plane in (fused, a, b)), metrics=metrics)
     facts = {"pair_id": pair.pair_id, "subtask": pair.subtask, "method": method}
     return [facts | {"metric": name, "value": float(value[0])} for name, value in values.items()]
 
@@ -89,20 +92,21 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 
 def _measure(
     pending: Mapping[str, str],
-    fused: Mapping[str, Fused],
+    fused: Mapping[str, Fused | None],
     pairs: Sequence[Pair],
     metrics: Sequence[Metric],
     workers: int,
     bar: Progress,
 ) -> Iterator[tuple[str, list[Row]]]:
     """Method by method, as each is complete."""
-    units = [(pair, method, fused[method][pair.pair_id]) for method in pending for pair in pairs]
+    units = [(pair, name, (fused[name] or {}).get(pair.pair_id)) for name in pending for pair in pairs]
     work = partial(score_image, metrics=metrics)
     measured: dict[str, list[list[Row]]] = {method: [] for method in pending}
     for found in run_units(work, units, workers=workers if len(units) > MANY else 1):
         method = str(found[0]["method"])
         measured[method].append(found)
-        bar.advance()
+        if not is_reference(method):
+            bar.advance()
         if len(measured[method]) == len(pairs):
             yield method, _sorted(row for one in measured.pop(method) for row in one)
 
@@ -111,8 +115,10 @@ def _sorted(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: tuple(row[name] for name in ("method", "metric", "pair_id")))
 
 
-def _made_from(images: Fused, pairs: Sequence[Pair], metrics: Sequence[Metric], code: str) -> str:
-    facts = [[pair.pair_id, pair.a_sha256, pair.b_sha256, sha256_file(images[pair.pair_id])] for pair in pairs]
+def _made_from(images: Fused | None, pairs: Sequence[Pair], metrics: Sequence[Metric], code: str) -> str:
+    facts = [[pair.pair_id, pair.a_sha256, pair.b_sha256] for pair in pairs]
+    if images is not None:
+        facts = [[*known, sha256_file(images[known[0]])] for known in facts]
     return hash_of([facts, [metric.name for metric in metrics], code])
 
 
@@ -128,5 +134,5 @@ def _write(path: Path, rows: Sequence[Row], schema: pa.Schema) -> None:
         pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), temporary)
 
 
-def _grey(path: Path | str) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(luma(read_image(path)[0]), dtype=np.float32))[None, None]
+def _luma(path: Path | str) -> np.ndarray:
+    return np.ascontiguousarray(luma(read_image(path)[0]), dtype=np.float32)

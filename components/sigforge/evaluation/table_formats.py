@@ -19,12 +19,14 @@ from sigforge.metrics import Metric
 UNDEFINED = "n/a"
 """Printed for a mean that is not finite."""
 
-Mark = Literal["", "best", "second", "worse", "quoted"]
-"""``worse`` than before; ``quoted`` from elsewhere, not measured here."""
+Mark = Literal["", "best", "second", "worse", "quoted", "aside"]
+"""``worse`` than before; ``quoted`` from elsewhere, not measured here; ``aside``: no method, shown to compare with."""
 
 _MARKDOWN_MARKS = {"best": "**{}**", "second": "<ins>{}</ins>", "worse": "*{}*"}
 _LATEX_MARKS = {"best": r"\textbf{{{}}}", "second": r"\underline{{{}}}", "worse": r"\textit{{{}}}"}
 _HTML_MARKS = {"best": "<b>{}</b>", "second": "<u>{}</u>", "worse": "<i>{}</i>", "quoted": "<span>{}</span>"}
+for _marks in (_MARKDOWN_MARKS, _LATEX_MARKS, _HTML_MARKS):
+    _marks["aside"] = _marks["worse"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,12 @@ class PrintedHead:
             PrintedHead(text='Q_G ↑', latex='$Q_{\\mathrm{G}}$~$\\uparrow$')
         """
         symbol = symbol or metric.symbol
-        return cls(f"{symbol} {metric.arrow}", f"{_latex_symbol(symbol)}~{metric.latex_arrow}")
+        text, latex = f"{symbol} {metric.arrow}", f"{_latex_symbol(symbol)}~{metric.latex_arrow}"
+        return cls(text.strip(), latex.rstrip("~"))
+
+
+BOTH_HEAD = PrintedHead("both ↓", r"both~$\downarrow$")
+"""Of the column of :func:`sigforge.evaluation.both.both_ranks`."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ _HERE = "this project; described, not judged: less is not better"
     symmetric=False,
     equation=r"\overline{|A - F|}",
     ranked=False,
+    judged=False,
 )
 def distance_a(context: MetricContext) -> Tensor:
     """Mean grey-level distance to the first source.
@@ -40,6 +41,7 @@ def distance_a(context: MetricContext) -> Tensor:
     symmetric=False,
     equation=r"\overline{|B - F|}",
     ranked=False,
+    judged=False,
 )
 def distance_b(context: MetricContext) -> Tensor:
     """Mean grey-level distance to the second source."""
@@ -53,6 +55,7 @@ def distance_b(context: MetricContext) -> Tensor:
     paper=_HERE,
     equation=r"\min(d_A, d_B) / \max(d_A, d_B),\ d_S = \overline{|S - F|}",
     ranked=False,
+    judged=False,
 )
 def balance(context: MetricContext) -> Tensor:
     """Nearest over farthest source, by mean grey-level distance. One where all images are equal."""

@@ -50,6 +50,7 @@ class Metric:
         target: the best value, where it is neither the largest nor the smallest; the distance from it counts.
         variant_of: the metric that this one is another convention of. A rank over several metrics counts one of them.
         ranked: counts in a rank over several metrics; parts of other metrics and plain descriptions do not.
+        judged: some values are better than others; false for descriptions, where no method is best.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Metric:
     target: float | None = None
     variant_of: str | None = None
     ranked: bool = True
+    judged: bool = True
 
     @property
     def module(self) -> str:
@@ -80,7 +82,9 @@ class Metric:
 
     @property
     def arrow(self) -> str:
-        """The direction as tables print it: ``↑`` or ``↓``, or ``→0`` where zero is best."""
+        """The direction as tables print it: ``↑`` or ``↓``, ``→0`` where zero is best, or nothing."""
+        if not self.judged:
+            return ""
         if self.target is not None:
             return f"→{self.target:g}"
         return "↑" if self.higher_is_better else "↓"
@@ -88,6 +92,8 @@ class Metric:
     @property
     def latex_arrow(self) -> str:
         r"""The direction in LaTeX: ``$\uparrow$``, ``$\downarrow$`` or ``$\to 0$``."""
+        if not self.judged:
+            return ""
         if self.target is not None:
             return rf"$\to {self.target:g}$"
         return r"$\uparrow$" if self.higher_is_better else r"$\downarrow$"
@@ -120,6 +126,7 @@ def metric(
     target: float | None = None,
     variant_of: str | None = None,
     ranked: bool = True,
+    judged: bool = True,
 ) -> Callable[[MetricFunction], MetricFunction]:
     """Register the decorated function under its own name, with what a reader of its numbers has to know.
 
@@ -161,6 +168,7 @@ def metric(
             target=target,
             variant_of=variant_of,
             ranked=ranked,
+            judged=judged,
         )
         METRICS.add(entry.name, entry, holder=entry.module)
         return function

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from sigforge.evaluation.gain import GainTable
 from sigforge.evaluation.result_tables import SIMULATED_DATA, ResultTable
 from sigforge.methods.registry import FusionMethod
-from sigforge.metrics import Metric
+from sigforge.metrics import BOTH, Metric
 from sigforge.report.gallery import GalleryScene, Picture
 from sigforge.report.pair_realism import TaskPairRealism
 from sigforge.report.realism import TaskRealism
@@ -118,7 +118,7 @@ def render(page: ReportPage) -> str:
         undefined=StrictUndefined,
     )
     environment.filters |= {"symbol": symbol, "words": words, "change": change}
-    shared = {"page": page, "titles": TITLES, "mark": SIMULATED_DATA, "places": places}
+    shared = {"page": page, "titles": TITLES, "mark": SIMULATED_DATA, "places": places, "both": BOTH}
     return environment.get_template(TEMPLATE).render(shared)
 
 
@@ -136,9 +136,15 @@ def symbol(text: str) -> Markup:
     Example:
         >>> symbol("Q_G")
         Markup('Q<sub>G</sub>')
+        >>> symbol("Q_G min"), symbol("N^{AB/F}")
+        (Markup('Q<sub>G</sub> min'), Markup('N<sup>AB/F</sup>'))
     """
-    head, _, index = text.partition("_")
-    return Markup("{}<sub>{}</sub>").format(head, index) if index else escape(text)
+    start, space, words = text.partition(" ")
+    for mark, tag in (("_", "sub"), ("^", "sup")):
+        head, _, index = start.partition(mark)
+        if index:
+            return Markup("{}<{}>{}</{}>{}").format(head, Markup(tag), index.strip("{}"), Markup(tag), space + words)
+    return escape(text)
 
 
 def words(name: str) -> str:
@@ -171,6 +177,7 @@ def change(after: float, before: float) -> str:
 def places(table: ResultTable) -> list[tuple[str, bool, int, int]]:
     """(method, ours, metrics in which it is first, second), most firsts first."""
     counts = [
-        (row.method, row.ours, *(sum(cell.rank == rank for cell in row.cells) for rank in (1, 2))) for row in table.rows
+        (row.method, row.ours, *(sum(cell.rank == rank for cell in row.cells) for rank in (1, 2)))
+        for row in table.methods
     ]
     return sorted(counts, key=lambda entry: (-entry[2], -entry[3], entry[0]))

@@ -18,6 +18,8 @@ from sigforge.core.progress import progress
 from sigforge.dataset.corpus import corpora, fused_by_all
 from sigforge.dataset.tables import Pair, read_pairs
 from sigforge.dataset.tasks import OURS
+from sigforge.evaluation.both import both_ranks
+from sigforge.evaluation.references import copies, references_last
 from sigforge.evaluation.scores import FOLDER as SCORES
 from sigforge.evaluation.scores import score_methods, write_rows
 from sigforge.methods.apply import fuse_files
@@ -54,6 +56,8 @@ def run(context: StageContext) -> None:
         for metric, value in values.items():
             if value is not None:
                 context.ledger.value(f"{method}/{metric}", value)
+    for method, value in summary["both"].items():
+        context.ledger.value(f"{method}/both", value)
     context.ledger.file(folder / "summary.json", "tables")
     context.ledger.dataset(f"{task} pairs", manifest)
 
@@ -104,12 +108,15 @@ def summarise(rows: Sequence[dict], task: str, count: int, fingerprint: str) -> 
 
     Returns:
         ``summary.json``. A metric that is undefined (NaN) on one of the images has no mean over all of them: None.
+        ``both`` has a number for every row if its metrics were measured; ``notes`` tell methods that are near copies.
     """
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         values[row["method"]][row["metric"]].append(row["value"])
     means = {method: {name: _mean(found) for name, found in metrics.items()} for method, metrics in values.items()}
-    return {"task": task, "pairs": count, "colour": describe(task), "model": fingerprint, "methods": means}
+    means = {method: means[method] for method in references_last(means)}
+    facts = {"task": task, "pairs": count, "colour": describe(task), "model": fingerprint}
+    return facts | {"methods": means, "both": both_ranks(means), "notes": list(copies(means))}
 
 
 def _mean(values: Sequence[float]) -> float | None:

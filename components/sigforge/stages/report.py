@@ -51,7 +51,7 @@ def run(context: StageContext) -> None:
     photographs = originals_of(context, context.params.synth.size)
     parts = [task_part(context, task, photographs) for task in TASKS]
     pretrain = read_history(need(context.folder("pretrain") / HISTORY, "pretrain"))
-    rows = {row.method: part.task for part in parts for row in part.tables[0].rows if row.method != OURS}
+    rows = {row.method: part.task for part in parts for row in part.tables[0].methods if row.method != OURS}
     methods = [method_of(context, name, task) for name, task in sorted(rows.items())]
     page = ReportPage(
         origins=origins(context, read_photos(manifest)),
@@ -199,7 +199,7 @@ def gallery(
     turns = {name: [pair for pair in tests if pair.subtask == name] for name in MODALITIES[task]}
     order = sorted(tests, key=lambda pair: turns[pair.subtask].index(pair))
     for pair in order[: context.params.report.gallery]:
-        fused = {row.method: fused_image(context, task, row.method, pair.pair_id) for row in table.rows}
+        fused = {row.method: fused_image(context, task, row.method, pair.pair_id) for row in table.methods}
         yield pair_scene(pair, fused, scores_of(pair.pair_id, values, table.metrics[0]))
 
 
