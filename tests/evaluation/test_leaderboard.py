@@ -311,7 +311,7 @@ def test_copies_are_marked_and_near_copies_told_in_every_format():
     )
     assert "| *a alone* | – | " in markdown(result) and "| method | rank | both ↓ |" in markdown(result)
     assert r"\textit{a alone} & -- & " in latex(result) and r"both~$\downarrow$" in latex(result)
-    assert '<th scope="row"><i>collage</i></th><td>–</td>' in html(result)
+    assert "<i>collage</i></th><td>–</td>" in html(result)
 
 
 def test_both_needs_its_metrics():

@@ -4,10 +4,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from sigforge.core.colour import luma
 from sigforge.core.files import sha256_file
-from sigforge.core.images import write_image
+from sigforge.core.images import read_image, write_image
 from sigforge.core.progress import Progress
 from sigforge.dataset.tables import Pair
+from sigforge.evaluation.references import REFERENCES
 from sigforge.evaluation.scores import FOLDER, SCHEMA, score_methods, write_rows
 from sigforge.metrics import select_metrics
 
@@ -60,10 +62,12 @@ def scored(*args):
 def test_rows_are_sorted_and_those_of_the_metric_itself(tmp_path, pairs, fused):
     rows = score_methods(tmp_path, fused, pairs, METRICS, bar=(bar := Progress("score", 4)))
     keys = list(values(rows))
-    assert keys == sorted(keys) and len(keys) == 8 and (bar.done, bar.found) == (4, 0)
+    assert keys == sorted(keys) and len(keys) == 8 + 3 * 4 and (bar.done, bar.found) == (4, 0)
     assert {row["subtask"] for row in rows} == {"vif"}
     grey = np.rint(image(100) * 255)
     assert values(rows)["max", "sd", "p0"] == pytest.approx(grey.std(), rel=1e-3)
+    for name, path in (("a alone", pairs[0].a_path), ("b alone", pairs[0].b_path)):
+        assert values(rows)[name, "sd", "p0"] == pytest.approx(np.rint(luma(read_image(path)[0]) * 255).std(), rel=1e-3)
 
 
 def test_only_what_changed_is_measured_again(tmp_path, pairs, fused):
@@ -88,7 +92,7 @@ def test_other_metrics_other_sources_and_methods_that_left(tmp_path, pairs, fuse
     moved = [Pair(**vars(pairs[0]) | {"a_sha256": sha256_file(pairs[0].a_path)}), pairs[1]]
     assert 7.0 not in values(scored(tmp_path, fused, moved, METRICS[:1])).values(), "another source"
     scored(tmp_path, {"max": fused["max"]}, moved, METRICS[:1])
-    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["max.parquet"]
+    assert {path.stem for path in (tmp_path / FOLDER).iterdir()} == {"max", *REFERENCES}
 
 
 def test_a_table_of_scores_reads_back(tmp_path, pairs, fused):
