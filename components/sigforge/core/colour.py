@@ -9,7 +9,7 @@ and returns the same kind. The arithmetic is shared: it only ever sees single pl
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from sigforge.core.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Image = np.ndarray | Tensor
+Image = TypeVar("Image", np.ndarray, "Tensor")
+"""What comes in goes out."""
 
 # Weights of R, G, B in luma (BT.601), and the scale that brings B - Y and R - Y into [-0.5, 0.5].
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
@@ -26,7 +27,7 @@ _CB_SCALE, _CR_SCALE = 2 * (1 - _BLUE), 2 * (1 - _RED)
 NEUTRAL = 0.5
 
 
-def rgb_to_ycbcr(image: "Image") -> "Image":
+def rgb_to_ycbcr(image: Image) -> Image:
     """Convert RGB in [0, 1] to Y, Cb, Cr in [0, 1] (T.871, section 7).
 
     Raises:
@@ -41,7 +42,7 @@ def rgb_to_ycbcr(image: "Image") -> "Image":
     return _stack(y, NEUTRAL + (blue - y) / _CB_SCALE, NEUTRAL + (red - y) / _CR_SCALE)
 
 
-def ycbcr_to_rgb(image: "Image") -> "Image":
+def ycbcr_to_rgb(image: Image) -> Image:
     """Invert :func:`rgb_to_ycbcr` exactly; values outside [0, 1] are kept, so clamp before saving.
 
     Raises:
@@ -52,7 +53,7 @@ def ycbcr_to_rgb(image: "Image") -> "Image":
     return _stack(red, (y - _RED * red - _BLUE * blue) / _GREEN, blue)
 
 
-def luma(image: "Image") -> "Image":
+def luma(image: Image) -> Image:
     """Return the Y plane: ``(H, W)`` or ``(B, 1, H, W)``; a grey image is its own luma.
 
     Example:
@@ -62,7 +63,7 @@ def luma(image: "Image") -> "Image":
     return _luma(*_planes(image)) if _has_colour_channels(image) else image
 
 
-def is_grey(image: "Image") -> bool:
+def is_grey(image: Image) -> bool:
     """True when the image has one channel, or three equal ones; a batch is grey when all its images are."""
     if not _has_colour_channels(image):
         return True
@@ -70,7 +71,7 @@ def is_grey(image: "Image") -> bool:
     return bool((red == green).all() and (green == blue).all())
 
 
-def carry_chroma(a: "Image", b: "Image") -> "tuple[Image, Image] | None":
+def carry_chroma(a: Image, b: Image) -> tuple[Image, Image] | None:
     r"""Fuse the chroma of two sources, each plane by its distance from neutral.
 
     .. math:: C = 0.5 + \frac{|d_a| d_a + |d_b| d_b}{|d_a| + |d_b|}, \qquad d = C_\cdot - 0.5
@@ -84,11 +85,12 @@ def carry_chroma(a: "Image", b: "Image") -> "tuple[Image, Image] | None":
     if not coloured:
         return None
     if len(coloured) == 1:
-        return tuple(NEUTRAL + offset for offset in coloured[0])
-    return tuple(NEUTRAL + _weighted_mean(x, y) for x, y in zip(*coloured, strict=True))
+        return NEUTRAL + coloured[0][0], NEUTRAL + coloured[0][1]
+    (cb, cr), (other_cb, other_cr) = coloured
+    return NEUTRAL + _weighted_mean(cb, other_cb), NEUTRAL + _weighted_mean(cr, other_cr)
 
 
-def chroma_of_second(a: "Image", b: "Image") -> "tuple[Image, Image] | None":
+def chroma_of_second(a: Image, b: Image) -> tuple[Image, Image] | None:
     """The chroma of ``b``, whatever colours ``a`` was painted in; of ``a`` where ``b`` is grey.
 
     Args:
@@ -114,7 +116,7 @@ class ColourPolicy:
     """
 
     task: str
-    chroma: "Callable[[Image, Image], tuple[Image, Image] | None]"
+    chroma: Callable[[Any, Any], tuple[Any, Any] | None]
     synthesis: Mapping[str, Literal["modulate", "keep", "drop"]]
     summary: str
 
@@ -172,7 +174,7 @@ def describe(task: str) -> str:
     return f"{task}: {colour_policy(task).summary}"
 
 
-def restore_colour(fused_y: "Image", a: "Image", b: "Image", policy: ColourPolicy | str) -> "Image":
+def restore_colour(fused_y: Image, a: Image, b: Image, policy: ColourPolicy | str) -> Image:
     """Give a fused luma plane the colour its sources call for.
 
     Args:
@@ -189,34 +191,37 @@ def restore_colour(fused_y: "Image", a: "Image", b: "Image", policy: ColourPolic
     return (fused_y if chroma is None else ycbcr_to_rgb(_stack(fused_y, *chroma))).clip(0, 1)
 
 
-def _luma(red: "Image", green: "Image", blue: "Image") -> "Image":
+def _luma(red: Image, green: Image, blue: Image) -> Image:
     return _RED * red + _GREEN * green + _BLUE * blue
 
 
-def _chroma_offsets(image: "Image") -> "tuple[Image, Image]":
+def _chroma_offsets(image: Image) -> tuple[Image, Image]:
     _, cb, cr = _planes(rgb_to_ycbcr(image))
     return cb - NEUTRAL, cr - NEUTRAL
 
 
-def _weighted_mean(x: "Image", y: "Image") -> "Image":
+def _weighted_mean(x: Image, y: Image) -> Image:
     total = abs(x) + abs(y)
-    return (abs(x) * x + abs(y) * y) / (total + (total == 0))
+    mean: Image = (abs(x) * x + abs(y) * y) / (total + (total == 0))
+    return mean
 
 
-def _has_colour_channels(image: "Image") -> bool:
+def _has_colour_channels(image: Image) -> bool:
     if isinstance(image, np.ndarray):
         return image.ndim == 3 and image.shape[-1] == 3
     return image.shape[-3] == 3
 
 
-def _planes(image: "Image") -> "tuple[Image, Image, Image]":
+def _planes(image: Image) -> tuple[Image, Image, Image]:
     """Split into three planes: ``(H, W)`` each, or ``(B, 1, H, W)`` each."""
     if not _has_colour_channels(image):
         raise ValueError(f"three channels expected, shape {tuple(image.shape)} given")
-    return tuple(image[..., n] for n in range(3)) if isinstance(image, np.ndarray) else image.split(1, dim=-3)
+    if isinstance(image, np.ndarray):
+        return image[..., 0], image[..., 1], image[..., 2]
+    return image[..., 0:1, :, :], image[..., 1:2, :, :], image[..., 2:3, :, :]
 
 
-def _stack(*planes: "Image") -> "Image":
+def _stack(*planes: Image) -> Image:
     if isinstance(planes[0], np.ndarray):
         return np.stack(planes, axis=-1)
     from torch import cat  # process-pool workers that only read files never load torch

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,9 @@ class Device:
     torch: torch.device
     bf16: bool = False
 
-    def autocast(self) -> torch.autocast:
+    def autocast(self) -> AbstractContextManager[object]:
         """Autocast context; FFTs inside models cast to float32 themselves."""
-        return torch.autocast(self.torch.type, dtype=torch.bfloat16, enabled=self.bf16)
+        return torch.amp.autocast_mode.autocast(self.torch.type, dtype=torch.bfloat16, enabled=self.bf16)
 
 
 def pick_device(device: str = "auto", precision: str = "auto") -> Device:

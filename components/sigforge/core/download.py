@@ -96,7 +96,7 @@ def _continue(remote: RemoteFile, part: Path, on_bytes: Callable[[int], None]) -
             _copy(answer, file, on_bytes)
 
 
-def _copy(answer: BinaryIO, file: BinaryIO, on_bytes: Callable[[int], None]) -> None:
+def _copy(answer: http.client.HTTPResponse, file: BinaryIO, on_bytes: Callable[[int], None]) -> None:
     expected = answer.length
     received = 0
     while block := answer.read(BLOCK):
@@ -114,7 +114,8 @@ def _open(remote: RemoteFile, start: int) -> http.client.HTTPResponse:
     for name, value in remote.headers.items():
         request.add_unredirected_header(name, value)  # a token is for this server, not for where it may send us
     try:
-        return urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+        answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+        return answer
     except urllib.error.HTTPError as error:
         if start and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             return _open(remote, 0)

@@ -15,13 +15,15 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import PIL.Image
+import PIL.TiffImagePlugin
 
 from sigforge.core.colour import is_grey as is_grey
 from sigforge.core.errors import ImageError, UserError
@@ -208,12 +210,13 @@ def to_uint8(array: np.ndarray) -> np.ndarray:
 def _quantise(array: np.ndarray, bit_depth: int) -> np.ndarray:
     if array.ndim != 2 and array.shape[2:] != (3,):
         raise ValueError(f"an image is (H, W) or (H, W, 3), shape {array.shape} given")
-    dtype = {8: np.uint8, 16: np.uint16}[bit_depth]
+    dtype = np.dtype({8: "uint8", 16: "uint16"}[bit_depth])
     if array.dtype == dtype:
         return array
     if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
-        raise ValueError(f"{bit_depth}-bit pixels come from finite floats or {dtype.__name__}, not {array.dtype}")
-    return np.floor(array.clip(0, 1) * np.iinfo(dtype).max + 0.5).astype(dtype)
+        raise ValueError(f"{bit_depth}-bit pixels come from finite floats or {dtype.name}, not {array.dtype}")
+    pixels: np.ndarray = np.floor(array.clip(0, 1) * ((1 << bit_depth) - 1) + 0.5).astype(dtype)
+    return pixels
 
 
 def _decode(image: PIL.Image.Image, data: bytes, name: object) -> tuple[np.ndarray, ImageInfo]:
@@ -222,23 +225,24 @@ def _decode(image: PIL.Image.Image, data: bytes, name: object) -> tuple[np.ndarr
         raise ImageError(name, "unsupported", f"holds {frames} frames or pages: keep one")
     bits, mode = _bit_depth(image, data), image.mode
     orientation = 1 if image.format == "TIFF" else _orientation(image)  # both decoders turn TIFF themselves
-    inverted = mode.startswith("I;16") and image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0
+    inverted = mode.startswith("I;16") and _tags(image).get(_PHOTOMETRIC) == 0
     if image.format == "TIFF" and _tiff_data_end(image) > len(data):  # libtiff would print about it
         raise ImageError(name, "truncated", _DAMAGED)
-    if image.format == "TIFF" and _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, ()):
+    if _SIGNED in _tags(image).get(_SAMPLE_FORMAT, ()):
         raise ImageError(name, "unsupported", "holds signed pixels of no fixed range: save as 8 or 16-bit grey or RGB")
     image.load()
     pixels = _pixels(image, bits, data, name)
     if inverted:  # white is zero: Pillow turns that round for 8 bits only
         pixels = 1 - pixels
     pixels = np.ascontiguousarray(_UPRIGHT.get(orientation, np.asarray)(pixels))
-    in_use = {"low": float(pixels.min()), "high": float(pixels.max()), "dropped": _dropped(image)}
-    return pixels, ImageInfo(*pixels.shape[:2], 3 if pixels.ndim == 3 else 1, bits, mode, **in_use)
+    low, high, channels = float(pixels.min()), float(pixels.max()), 3 if pixels.ndim == 3 else 1
+    height, width = pixels.shape[:2]
+    return pixels, ImageInfo(height, width, channels, bits, mode, low, high, _dropped(image))
 
 
 def _dropped(image: PIL.Image.Image) -> float:
     """How far a channel that is not used is more than a mask, which shows or hides: a second image is."""
-    if image.format == "TIFF" and image.tag_v2.get(_SAMPLES, 1) > len(image.getbands()):
+    if _tags(image).get(_SAMPLES, 1) > len(image.getbands()):
         return 1.0
     if "A" not in image.getbands():
         return 0.0
@@ -274,9 +278,9 @@ def _deep_levels(shallow: np.ndarray, data: bytes, name: object) -> np.ndarray:
     """Decode 16-bit colour, checked against the 8-bit version: OpenCV misreads some TIFF layouts without a word."""
     if data.startswith(_PNG):  # libpng prints about odd profiles and text, which are ancillary (lower-case) chunks
         data = _PNG + b"".join(chunk for kind, chunk in _png_chunks(data) if kind[:1].isupper())
-    deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if deep is not None and deep.ndim == 3 and deep.dtype == np.uint16:
-        deep = deep[..., 2::-1]
+    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is not None and found.ndim == 3 and found.dtype == np.uint16:
+        deep: np.ndarray = found[..., 2::-1]
         if np.array_equal(deep >> 8, shallow):
             return deep
     raise ImageError(name, "unsupported", "holds 16-bit colour in a layout that is not read: save as 16-bit PNG")
@@ -284,7 +288,7 @@ def _deep_levels(shallow: np.ndarray, data: bytes, name: object) -> np.ndarray:
 
 def _bit_depth(image: PIL.Image.Image, data: bytes) -> int:
     if image.format == "TIFF":
-        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
+        return int(max(_tags(image).get(_BITS_PER_SAMPLE, (1,))))
     if image.format == "PPM" and (found := _NETPBM_HEAD.match(data)):
         return 16 if int(found[1]) > 255 else 8
     if image.format == "PNG":
@@ -294,7 +298,7 @@ def _bit_depth(image: PIL.Image.Image, data: bytes) -> int:
 
 def _orientation(image: PIL.Image.Image) -> int:
     try:
-        return image.getexif().get(_ORIENTATION, 1)
+        return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # damaged EXIF: the pixels are still good
         return 1
 
@@ -350,8 +354,13 @@ def _tiff_is_whole(data: bytes) -> bool:
     return True
 
 
+def _tags(image: PIL.Image.Image) -> Mapping[int, Any]:
+    """Those of a TIFF; none of another file."""
+    return image.tag_v2 if isinstance(image, PIL.TiffImagePlugin.TiffImageFile) else {}
+
+
 def _tiff_data_end(image: PIL.Image.Image) -> int:
-    tags = image.tag_v2
+    tags = _tags(image)
     parts = (zip(tags.get(at, ()), tags.get(size, ()), strict=False) for at, size in _TIFF_DATA)
     return max((offset + length for part in parts for offset, length in part), default=0)
 

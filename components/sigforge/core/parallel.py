@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from importlib import import_module
 from itertools import chain, islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from sigforge.core.errors import UserError
 
-Unit, Result = TypeVar("Unit"), TypeVar("Result")
+Unit = TypeVar("Unit")
+Result = TypeVar("Result")
 
 PR_SET_PDEATHSIG = 1
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
@@ -86,14 +88,14 @@ def map_on(
 def _dask(address: str, workers: int) -> Iterator[tuple[Executor, int]]:
     """The executor of a cluster, and how many units it works on at once."""
     try:
-        from distributed import Client, LocalCluster
+        distributed: Any = import_module("distributed")
     except ImportError as error:
         raise UserError("a cluster needs Dask: pip install 'sigforge[dask]', or leave --cluster out") from error
-    local = (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) if address == "local" else None
-    )
+    local = None
+    if address == "local":
+        local = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
     try:
-        with local or nullcontext(), Client(local or address, timeout=CONNECT_SECONDS) as client:
+        with local or nullcontext(), distributed.Client(local or address, timeout=CONNECT_SECONDS) as client:
             yield client.get_executor(), sum(client.nthreads().values())
     except (OSError, ValueError) as error:
         if isinstance(error, UserError) or local:
@@ -152,7 +154,8 @@ def _start_worker() -> None:
     _one_thread()
     # A worker holds both ends of its queue, so it would wait for ever for a parent that was killed.
     die_with_parent()
-    if os.getppid() != multiprocessing.parent_process().pid:
+    parent = multiprocessing.parent_process()
+    if parent is None or os.getppid() != parent.pid:
         sys.exit("the process that started this worker is gone")
 
 

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.util import find_spec, resolve_name
-from inspect import getmodule
 from pathlib import Path
 
 PACKAGE = "sigforge"
@@ -82,9 +81,10 @@ def code_hash(*modules: str) -> str:
     return digest.hexdigest()
 
 
-def module_of(function: Callable) -> str:
+def module_of(function: Callable[..., object]) -> str:
     """Dotted name of the module that defines a function or class, also one wrapped in ``functools.partial``."""
-    return getmodule(getattr(function, "func", function)).__name__
+    module: str = getattr(function, "func", function).__module__
+    return module
 
 
 def files_of(modules: Iterable[str]) -> tuple[Path, ...]:
@@ -124,6 +124,8 @@ def _imported(name: str, whole: bool) -> frozenset[tuple[str, bool]]:
     Of a package on the way to a module only the ``__init__`` runs: what its functions import stays out.
     """
     path = _path_of(name)
+    if path is None:
+        return frozenset()
     home = name if path.name == "__init__.py" else name.rpartition(".")[0]
     tops = {PACKAGE, name.partition(".")[0]}
     found = set()

@@ -102,7 +102,8 @@ class RemotePath:
             FileNotFoundError: no such object.
         """
         with _explained(self):
-            return _s3().cat_file(str(self.place))
+            data: bytes = _s3().cat_file(str(self.place))
+            return data
 
     def read_text(self) -> str:
         """The whole object as UTF-8."""

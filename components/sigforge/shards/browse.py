@@ -10,7 +10,7 @@ from sigforge.core.errors import UserError
 from sigforge.core.files import write_atomic
 from sigforge.core.images import ImageInfo, decode_bytes
 from sigforge.core.storage import Place, size_of
-from sigforge.shards.layout import KEY_DIGITS, ShardPath, shards_in
+from sigforge.shards.layout import KEY_DIGITS, SampleRow, ShardPath, shards_in
 from sigforge.shards.pairs import extension_of, member, opened, read_rows
 
 
@@ -25,13 +25,14 @@ class SampleParts:
     """
 
     tar: Place
-    row: dict[str, object]
+    row: SampleRow
     members: dict[str, bytes]
 
     @property
     def facts(self) -> dict[str, object]:
         """What ``key.json`` says."""
-        return json.loads(self.members[f"{self.row['key']}.json"])
+        found: dict[str, object] = json.loads(self.members[f"{self.row['key']}.json"])
+        return found
 
     def images(self) -> dict[str, ImageInfo]:
         """Size, channels and depth of both images, by name."""
@@ -51,7 +52,7 @@ def shards_at(where: Place) -> list[ShardPath]:
     return found
 
 
-def first_rows(where: Place, count: int) -> Iterator[tuple[ShardPath, dict]]:
+def first_rows(where: Place, count: int) -> Iterator[tuple[ShardPath, SampleRow]]:
     """The first rows of the tables, failures included, with their shards."""
     rows = ((shard, row) for shard in shards_at(where) for row in read_rows(shard))
     return islice(rows, count)
@@ -85,7 +86,7 @@ def extract(sample: SampleParts, folder: Path) -> list[Path]:
     return paths
 
 
-def _read(shard: ShardPath, row: dict) -> SampleParts:
+def _read(shard: ShardPath, row: SampleRow) -> SampleParts:
     with opened(shard.tar) as file:
         kind = extension_of(file, shard.tar, row)
         names = {"a": f"a.{kind}", "b": f"b.{kind}", "json": "json"}

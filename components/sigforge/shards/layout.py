@@ -8,6 +8,7 @@ last.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import pyarrow as pa
 
@@ -33,6 +34,12 @@ SAMPLES = pa.schema(
         ("json_size", pa.int64()),
     ]
 )
+
+
+SampleRow = dict[str, Any]
+"""A row of :data:`SAMPLES`."""
+
+_JsonText = str | bytes
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class ShardReport:
         return json.dumps(asdict(self), indent=1, sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "ShardReport":
+    def from_json(cls, text: _JsonText) -> "ShardReport":
         """Read the text of the file.
 
         Raises:
@@ -129,4 +136,5 @@ def key_name(index: int) -> str:
 
 def shards_in(folder: Place) -> list[ShardPath]:
     """Finished shards of a folder, in order."""
-    return [ShardPath(path.with_suffix(".tar")) for path in sorted(folder.glob("*-[0-9]*.json"))]
+    markers: list[Place] = list(folder.glob("*-[0-9]*.json"))
+    return [ShardPath(path.with_suffix(".tar")) for path in sorted(markers, key=str)]

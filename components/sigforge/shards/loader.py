@@ -64,8 +64,14 @@ class ShardLoader:
 
     def __iter__(self) -> Iterator[PairBatch]:
         turns = _Turns(self.dataset, self._turns, max(self._batches()), batch=self.batch, drop_last=self.drop_last)
-        options = {"num_workers": self.workers, "worker_init_fn": _end_alone, "pin_memory": self.pin_memory}
-        for result in DataLoader(turns, batch_size=None, **options):
+        loader = DataLoader(
+            turns,
+            batch_size=None,
+            num_workers=self.workers,
+            worker_init_fn=_end_alone,
+            pin_memory=self.pin_memory,
+        )
+        for result in loader:
             if isinstance(result, UserError):
                 raise result
             self._turns += 1
@@ -89,7 +95,7 @@ class ShardLoader:
             raise UserError(
                 f"the saved position belongs to other shards or another {options}: give those, or start anew"
             )
-        self.dataset.epoch, self._turns = int(state["epoch"]), int(state["turns"])
+        self.dataset.epoch, self._turns = int(str(state["epoch"])), int(str(state["turns"]))
 
     def _batches(self) -> list[int]:
         """How many each worker has for this epoch."""
@@ -111,7 +117,7 @@ def _end_alone(worker: int) -> None:
     Finalize(None, os._exit, args=(0,), exitpriority=-1000)
 
 
-class _Turns(IterableDataset):
+class _Turns(IterableDataset[PairBatch | UserError | None]):
     """Batch ``k`` of the epoch from part ``k % workers`` of the data, from ``first`` on; None where it has run out.
 
     A DataLoader asks its workers in rotation, which holds as long as none ends before the others: hence the Nones. It
@@ -137,6 +143,5 @@ class _Turns(IterableDataset):
     def _batch(self, pairs: list[StreamedPair]) -> PairBatch | None:
         if not pairs or (self.drop_last and len(pairs) < self.batch):
             return None
-        return PairBatch(
-            *(torch.stack(images) for images in list(zip(*pairs, strict=True))[:2]), [p.facts for p in pairs]
-        )
+        a, b, facts = zip(*pairs, strict=True)
+        return PairBatch(torch.stack(a), torch.stack(b), list(facts))

@@ -2,8 +2,8 @@
 
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from sigforge.core.files import sha256_bytes
 from sigforge.core.images import decode_bytes
 from sigforge.core.parquet import read_table_bytes
 from sigforge.core.storage import Place
-from sigforge.shards.layout import SAMPLES, ShardPath, shards_in
+from sigforge.shards.layout import SAMPLES, SampleRow, ShardPath, shards_in
 from sigforge.shards.writer import OWN_FACTS, ShardSample
 
 
@@ -27,7 +27,7 @@ class ShardPairs:
     """
 
     def __init__(self, folder: Place) -> None:
-        self.entries: list[tuple[Place, dict]] = [
+        self.entries: list[tuple[Place, SampleRow]] = [
             (shard.tar, row) for shard in shards_in(folder) for row in read_rows(shard) if row["status"] == "ok"
         ]
         if not self.entries:
@@ -40,16 +40,15 @@ class ShardPairs:
         """Both images, float32 in [0, 1], (H, W) or (H, W, 3)."""
         tar, row = self.entries[index]
         with opened(tar) as file:
-            return tuple(
-                decode_bytes(member(file, tar, row, side), f"{tar}:{row['key']}.{side}")[0] for side in ("a", "b")
-            )
+            a, b = (decode_bytes(member(file, tar, row, side), f"{tar}:{row['key']}.{side}")[0] for side in "ab")
+            return a, b
 
-    def row(self, index: int) -> dict:
+    def row(self, index: int) -> SampleRow:
         """The Parquet row of a sample."""
         return self.entries[index][1]
 
 
-def read_rows(shard: ShardPath, *, sha256: str | None = None) -> Sequence[dict]:
+def read_rows(shard: ShardPath, *, sha256: str | None = None) -> list[SampleRow]:
     """The rows of a shard's table, failures included.
 
     Raises:
@@ -65,7 +64,7 @@ def read_rows(shard: ShardPath, *, sha256: str | None = None) -> Sequence[dict]:
     return rows
 
 
-def rows_from(data: bytes, table: Place) -> Sequence[dict]:
+def rows_from(data: bytes, table: Place) -> list[SampleRow]:
     """The rows in the bytes of a shard's table.
 
     Raises:
@@ -77,7 +76,8 @@ def rows_from(data: bytes, table: Place) -> Sequence[dict]:
         raise UserError(f"{table}: missing, cut or altered: make this shard again") from error
     if not rows.schema.equals(SAMPLES):
         raise UserError(f"{table}: has the columns of another version: make this shard again")
-    return rows.to_pylist()
+    found: list[SampleRow] = rows.to_pylist()
+    return found
 
 
 def read_samples(shard: ShardPath) -> Iterator[ShardSample]:
@@ -96,7 +96,7 @@ def read_samples(shard: ShardPath) -> Iterator[ShardSample]:
             )
 
 
-def member(file: BinaryIO, tar: Place, row: dict, part: str) -> bytes:
+def member(file: BinaryIO, tar: Place, row: SampleRow, part: str) -> bytes:
     """The bytes of a row's ``a``, ``b`` or ``json``, checked against their sha256.
 
     Args:
@@ -124,12 +124,12 @@ def opened(tar: Place) -> BinaryIO:
         UserError: it is missing or may not be read.
     """
     try:
-        return tar.open("rb")
+        return cast(BinaryIO, tar.open("rb"))
     except OSError as error:
         raise UserError(f"{tar}: cannot be opened ({error.strerror or 'missing'}): make this shard again") from error
 
 
-def extension_of(file: BinaryIO, tar: Place, row: dict) -> str:
+def extension_of(file: BinaryIO, tar: Place, row: SampleRow) -> str:
     """``webp`` or ``png``: the type of a row's images, from their name in the tar.
 
     Args:

@@ -19,7 +19,7 @@ from sigforge.core.errors import UserError
 from sigforge.core.images import decode_bytes, to_uint8
 from sigforge.core.seeds import rng_of
 from sigforge.core.storage import Place, place
-from sigforge.shards.layout import ShardPath, ShardReport, shards_in
+from sigforge.shards.layout import SampleRow, ShardPath, ShardReport, shards_in
 from sigforge.shards.pairs import member, opened, read_rows
 
 CHANNELS = {"rgb": 3, "luma": 1}
@@ -51,7 +51,7 @@ class EncodedPair(NamedTuple):
     facts: bytes
 
 
-class ShardDataset(IterableDataset):
+class ShardDataset(IterableDataset[StreamedPair]):
     """The pairs of the finished shards of a folder, each once per epoch over all ranks and workers.
 
     Every rank, and within it every worker, has shards of its own. Ranks differ by a shard at most in what they get:
@@ -196,14 +196,14 @@ def _stream(shards: list[FinishedShard], *, skipped: set[int]) -> Iterator[tuple
         first += shard.samples
 
 
-def _checked_rows(shard: FinishedShard) -> list[dict]:
+def _checked_rows(shard: FinishedShard) -> list[SampleRow]:
     rows = [row for row in read_rows(shard.path, sha256=shard.parquet_sha256) if row["status"] == "ok"]
     if len(rows) != shard.samples:
         raise UserError(f"{shard.path.done}: promises {shard.samples} samples of {len(rows)}: make this shard again")
     return rows
 
 
-def _encoded(file: BinaryIO, tar: Place, row: dict) -> EncodedPair:
+def _encoded(file: BinaryIO, tar: Place, row: SampleRow) -> EncodedPair:
     return EncodedPair(
         f"{tar}:{row['key']}", row["key"], *(member(file, tar, row, part) for part in ("a", "b", "json"))
     )

@@ -29,7 +29,7 @@ class HashedTar:
         self._file, self._pool, self._digest = file, pool, hashlib.sha256()
         self._parts: list[bytes] = []
         self._kept = self._settled = 0
-        self._hashing: deque[Future] = deque()
+        self._hashing: deque[Future[None]] = deque()
 
     def add(self, name: str, data: bytes) -> int:
         """Append a member; returns where its data start.

@@ -10,7 +10,7 @@ from sigforge.core.errors import UserError
 from sigforge.core.files import canonical_json, sha256_bytes, sha256_file
 from sigforge.core.images import decode_bytes
 from sigforge.core.storage import Place, RemoteError, fetched, size_of
-from sigforge.shards.layout import ShardPath, ShardReport, key_name, shards_in
+from sigforge.shards.layout import SampleRow, ShardPath, ShardReport, key_name, shards_in
 from sigforge.shards.pairs import member, rows_from
 from sigforge.shards.writer import reasons
 
@@ -97,8 +97,9 @@ def _contradictions(shard: ShardPath, tar: Path, table: bytes, promised: ShardRe
 
 def _strays(folder: Place, shards: Sequence[ShardPath], beside: Collection[str]) -> list[str]:
     known = {path for shard in shards for path in (shard.tar, shard.table, shard.done)}
+    found: set[Place] = set(folder.iterdir())
     problems = []
-    for path in sorted(set(folder.iterdir()) - known):
+    for path in sorted(found - known, key=str):
         if path.suffix == ".tar":
             problems.append(f"{path}: no done-marker beside it; the shard was not finished")
         elif path.name not in BESIDE | set(beside):
@@ -106,12 +107,18 @@ def _strays(folder: Place, shards: Sequence[ShardPath], beside: Collection[str])
     return problems
 
 
+def _series_of(shard: ShardPath) -> tuple[str, int]:
+    """Name of the series that a shard belongs to, and its number there."""
+    name, _, number = shard.tar.stem.rpartition("-")
+    return name, int(number)
+
+
 def _gaps(folder: Place, shards: Sequence[ShardPath]) -> list[str]:
     """Shards of a series are numbered from 0 without a gap; a missing last one cannot be told here."""
     series: dict[str, set[int]] = {}
     for shard in shards:
-        name, number = SHARD_NAME.fullmatch(shard.tar.stem).groups()
-        series.setdefault(name, set()).add(int(number))
+        name, number = _series_of(shard)
+        series.setdefault(name, set()).add(number)
     gaps = ((name, n) for name, numbers in series.items() for n in sorted(set(range(max(numbers))) - numbers))
     return [f"{folder}/{name}-{number:06d}.tar: missing from the series" for name, number in gaps]
 
@@ -122,14 +129,14 @@ def _mixed(markers: Mapping[ShardPath, ShardReport | None]) -> list[str]:
     problems = []
     for shard, promised in markers.items():
         if promised:
-            series, key = SHARD_NAME.fullmatch(shard.tar.stem)[1], canonical_json(promised.key)
+            series, key = _series_of(shard)[0], canonical_json(promised.key)
             other, others_key = first.setdefault(series, (shard, key))
             if key != others_key:
                 problems.append(f"{shard.tar}: made with other options or photographs than {other.tar.name}")
     return problems
 
 
-def _verify_rows(shard: ShardPath, rows: Sequence[dict], promised: ShardReport) -> list[str]:
+def _verify_rows(shard: ShardPath, rows: Sequence[SampleRow], promised: ShardReport) -> list[str]:
     problems, good = [], sum(row["status"] == "ok" for row in rows)
     if (good, len(rows) - good, reasons(rows)) != (promised.samples, promised.failures, promised.reasons):
         problems.append(f"{shard.table}: counts differ from {shard.done.name}")
@@ -139,7 +146,7 @@ def _verify_rows(shard: ShardPath, rows: Sequence[dict], promised: ShardReport) 
     return problems
 
 
-def _verify_members(shard: ShardPath, tar: Path, rows: Sequence[dict], decode: bool) -> list[str]:
+def _verify_members(shard: ShardPath, tar: Path, rows: Sequence[SampleRow], decode: bool) -> list[str]:
     with tarfile.open(tar) as archive:
         found = [name.rsplit(".", 1) if not name.endswith(".json") else (name, "") for name in archive.getnames()]
     names = [stem for stem, _ in found]

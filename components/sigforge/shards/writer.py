@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from sigforge.core.files import atomic_path, canonical_json, sha256_bytes, write_atomic
 from sigforge.core.storage import size_of
-from sigforge.shards.layout import SAMPLES, ShardPath, ShardReport
+from sigforge.shards.layout import SAMPLES, SampleRow, ShardPath, ShardReport
 from sigforge.shards.tar import HashedTar, hashed_tar
 
 OWN_FACTS = ("photo_id", "a_sha256", "b_sha256")
@@ -105,7 +105,7 @@ def finished(path: ShardPath, key: dict[str, object]) -> ShardReport | None:
     return report if whole else None
 
 
-def reasons(rows: Iterable[dict[str, object]]) -> dict[str, int]:
+def reasons(rows: Iterable[SampleRow]) -> dict[str, int]:
     """How many samples failed for each reason, a word.
 
     Example:
@@ -115,9 +115,7 @@ def reasons(rows: Iterable[dict[str, object]]) -> dict[str, int]:
     return dict(sorted(Counter(row["reason"].split(":", 1)[0] for row in rows if row["status"] == "failed").items()))
 
 
-def _write_tar(
-    file: BinaryIO, samples: Iterable[ShardSample | SampleFailure]
-) -> tuple[HashedTar, list[dict[str, object]]]:
+def _write_tar(file: BinaryIO, samples: Iterable[ShardSample | SampleFailure]) -> tuple[HashedTar, list[SampleRow]]:
     with hashed_tar(file) as tar, ThreadPoolExecutor(1) as pool:
         rows = [_add(tar, sample, hashes) for sample, hashes in _hashed(samples, pool)]
     return tar, rows
@@ -127,7 +125,7 @@ def _hashed(
     samples: Iterable[ShardSample | SampleFailure], pool: ThreadPoolExecutor
 ) -> Iterator[tuple[ShardSample | SampleFailure, tuple[str, ...]]]:
     """Samples with the hashes of their images, which a thread computes while earlier ones are written."""
-    waiting: deque[tuple[ShardSample | SampleFailure, Future]] = deque()
+    waiting: deque[tuple[ShardSample | SampleFailure, Future[tuple[str, ...]]]] = deque()
     for sample in samples:
         waiting.append((sample, pool.submit(_image_hashes, sample)))
         if len(waiting) > AHEAD:
@@ -140,9 +138,9 @@ def _image_hashes(sample: ShardSample | SampleFailure) -> tuple[str, ...]:
     return (sha256_bytes(sample.a), sha256_bytes(sample.b)) if isinstance(sample, ShardSample) else ()
 
 
-def _add(tar: HashedTar, sample: ShardSample | SampleFailure, hashes: tuple[str, ...]) -> dict[str, object]:
+def _add(tar: HashedTar, sample: ShardSample | SampleFailure, hashes: tuple[str, ...]) -> SampleRow:
     """Append the members of a sample; returns its row."""
-    row = {"key": sample.key, "photo_id": sample.photo_id, "subtask": sample.subtask}
+    row: SampleRow = {"key": sample.key, "photo_id": sample.photo_id, "subtask": sample.subtask}
     if isinstance(sample, SampleFailure):
         return row | {"status": "failed", "reason": sample.reason}
     own = zip(OWN_FACTS, (sample.photo_id, *hashes), strict=True)
@@ -155,7 +153,7 @@ def _add(tar: HashedTar, sample: ShardSample | SampleFailure, hashes: tuple[str,
     return row | {"status": "ok"}
 
 
-def _parquet(rows: list[dict[str, object]]) -> bytes:
+def _parquet(rows: list[SampleRow]) -> bytes:
     columns = {name: [row.get(name) for row in rows] for name in SAMPLES.names}
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns, schema=SAMPLES), buffer, compression="zstd")

@@ -25,7 +25,8 @@ def fold(signal: Tensor) -> Tensor:
     order = torch.cat([signal[..., ::2], signal[..., 1::2].flip(-1)], dim=-1)
     if not order.numel():  # MKL refuses an empty batch.
         return torch.complex(*[order[..., : order.shape[-1] // 2 + 1]] * 2)
-    return torch.fft.rfft(order).mul_(_twiddle(signal.shape[-1], -1, signal))
+    folded: Tensor = torch.fft.rfft(order)
+    return folded.mul_(_twiddle(signal.shape[-1], -1, signal))
 
 
 def unfold(folded: Tensor, length: int) -> Tensor:

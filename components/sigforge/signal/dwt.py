@@ -10,6 +10,7 @@ inverse is the plain sum of the components, the only one that is exact for every
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import ptwt
 import pywt
@@ -17,6 +18,8 @@ import torch
 from torch import Tensor
 
 from sigforge.signal.checks import check_finite, check_signal
+
+Extension = Literal["symmetric", "reflect", "zero", "constant", "periodic"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,9 @@ class Dwt:
     subbands: Tensor
 
 
-def dwt(signal: Tensor, bands: int = 3, *, wavelet: str = "haar", mode: str = "symmetric", check: bool = True) -> Dwt:
+def dwt(
+    signal: Tensor, bands: int = 3, *, wavelet: str = "haar", mode: Extension = "symmetric", check: bool = True
+) -> Dwt:
     """Split signals into the components of ``bands`` - 1 octaves.
 
     Args:

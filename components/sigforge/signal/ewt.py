@@ -196,7 +196,7 @@ def _filters(boundaries: Tensor, bins: Tensor, length: int) -> Tensor:
     filters = bins.new_ones(len(cuts), cuts.shape[-1] + 1, *bins.shape)
     # Blocks whose temporaries stay in the processor's cache: fresh memory costs more than the arithmetic.
     rows = 1 + CACHED // bins.numel() if bins.device.type == "cpu" else max(1, len(cuts))
-    for some, block in zip(cuts.split(rows), filters.split(rows), strict=True):
+    for some, block in zip(torch.split(cuts, rows), torch.split(filters, rows), strict=True):
         _fill(block, some, bins, length)
     return filters.view(*boundaries.shape[:-1], *filters.shape[1:])
 

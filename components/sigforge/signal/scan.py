@@ -41,10 +41,10 @@ def unflatten(signals: Tensor, size: tuple[int, int], order: Scan = "alternate")
         >>> bool((unflatten(flatten(maps), (4, 5)) == maps).all())
         True
     """
-    rows = signals.unflatten(-1, size)
+    rows = signals.reshape(*signals.shape[:-1], *size)
     if order == "rows":
         return rows
-    return _interleave(rows, signals.unflatten(-1, size[::-1]).transpose(-2, -1), axis=-3)
+    return _interleave(rows, signals.reshape(*signals.shape[:-1], *size[::-1]).transpose(-2, -1), axis=-3)
 
 
 def _interleave(even: Tensor, odd: Tensor, axis: int = -2) -> Tensor:
