@@ -224,7 +224,7 @@ def weights_list() -> int:
 
 @app.command(epilog="Example: sigforge publish shards/ --name my-pairs --version 1.0.0 --author 'Jane Doe'")
 def publish(
-    folder: Annotated[Path, typer.Argument(help="Folder of finished shards.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of finished shards, or a release that is to be sent.")],
     name: Annotated[str | None, typer.Option(help="Of the release: lower case, digits, . _ -")] = None,
     version: Annotated[str | None, typer.Option(help="1.0.0; 1.0.0-dev is a draft, which may be replaced.")] = None,
     out: Annotated[Path, typer.Option(help="Where the folder NAME-VERSION goes.")] = Path("data/publish"),
@@ -234,12 +234,23 @@ def publish(
     exclude: Annotated[list[str] | None, typer.Option(help="A licence not wanted: nc, sa; repeatable.")] = None,
     creator: Annotated[str, typer.Option(help="Who publishes this.")] = "",
     homepage: Annotated[str, typer.Option(help="Address.")] = "",
+    to: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Folder, s3://..., hf://datasets/OWNER/NAME, zenodo:new; repeatable."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be sent.")] = False,
 ) -> int:
-    """Make a release of shards: card, licences, credits, Croissant and checksums in one folder that never changes."""
-    from sigforge.cli.publish import publish_folder
+    """Make a release of shards, in one folder that never changes, and send it.
 
-    return publish_folder(
+    It has card, licences, credits, Croissant and checksums. Tokens come from HF_TOKEN, or the Hub's own login, and from
+    ZENODO_TOKEN.
+    """
+    from sigforge.cli.publish import publish_and_send
+
+    return publish_and_send(
         folder,
+        to or (),
+        dry_run=dry_run,
         name=name,
         version=version,
         out=out,

@@ -2,12 +2,43 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sigforge.core.errors import UserError
 from sigforge.dataset.tables import read_photos
 from sigforge.release.build import ReleaseRequest, build
 from sigforge.release.layout import ReleaseTitle
+from sigforge.release.targets.sending import pack, plan_text, target_of
 from sigforge.release.verify import is_release, verify_release
+
+
+def publish_and_send(folder: Path, to: Sequence[str], *, dry_run: bool, **build: Any) -> int:
+    """Build a release, if shards are given, and send it to every target.
+
+    Args:
+        folder: of shards, or a release.
+        to: addresses, see :func:`sigforge.release.targets.sending.target_of`.
+        dry_run: only say what would be sent.
+        build: options of :func:`publish_folder`.
+
+    Raises:
+        UserError: as the two steps do; a release without a target.
+    """
+    if dry_run and not to:
+        raise UserError("--dry-run says what would be sent: give --to as well")
+    targets = [target_of(address) for address in to]
+    if folder.is_dir() and is_release(folder):
+        if not to:
+            raise UserError(f"{folder}: is a release already: give --to, or the folder of shards")
+        release = folder
+    else:
+        release = publish_folder(folder, **build)
+    if not targets:
+        return 0
+    parcel = pack(release)
+    for target in targets:
+        print(plan_text(parcel, target) if dry_run else target.send(parcel, lambda name: print(f"sent {name}")))
+    return 0
 
 
 def publish_folder(
@@ -22,7 +53,7 @@ def publish_folder(
     exclude: Sequence[str] = (),
     creator: str = "",
     homepage: str = "",
-) -> int:
+) -> Path:
     """Build a release from a folder of shards, and say where it lies.
 
     Args:
@@ -38,12 +69,10 @@ def publish_folder(
         homepage: an address.
 
     Raises:
-        UserError: no such folder, a release is given, no name or version; as :func:`sigforge.release.build.build`.
+        UserError: no such folder, no name or version; as :func:`sigforge.release.build.build`.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder: correct the path")
-    if is_release(folder):
-        raise UserError(f"{folder}: is a release already: give the folder of shards")
     if not (name and version):
         raise UserError(f"{folder}: a release needs --name and --version")
     manifest = {photo.photo_id: photo for photo in read_photos(photos)} if photos else None
@@ -58,5 +87,6 @@ def publish_folder(
         creator=creator,
         homepage=homepage,
     )
-    print(verify_release(build(request)).checked)
-    return 0
+    release = build(request)
+    print(verify_release(release).checked)
+    return release

@@ -179,6 +179,35 @@ def size_of(path: Place) -> int | None:
     return entry["size"] if entry["type"] == "file" else None
 
 
+def upload(source: Path, target: RemotePath, *, sha256: str) -> None:
+    """Upload a file; the object carries its sha256 and is visible when all of it has arrived.
+
+    Args:
+        source: local file.
+        target: object.
+        sha256: of the file, hex.
+
+    Raises:
+        RemoteError: as told for :class:`RemotePath`.
+    """
+    options = {"chunksize": PART, "max_concurrency": PARTS_AT_ONCE, "Metadata": {"sha256": sha256}}
+    with _explained(target), _bucket_required(target):
+        _s3().put_file(str(source), str(target.place), **options)
+
+
+def stored_sha256(path: RemotePath) -> str | None:
+    """The sha256 that an object carries since :func:`upload`; None if it carries none, or is not there.
+
+    Raises:
+        RemoteError: as told for :class:`RemotePath`.
+    """
+    try:
+        with _explained(path):
+            return _s3().metadata(str(path.place), refresh=True).get("sha256")
+    except FileNotFoundError:
+        return None
+
+
 @contextmanager
 def fetched(path: Place) -> Iterator[Path]:
     """Yield a local file with the bytes of ``path``: itself, or a copy that is gone afterwards.

@@ -148,8 +148,8 @@ def _link(contents: ReleaseContents, folder: Path) -> dict[str, str]:
     """Hard links to tars and tables, and their markers without times; sha256 by name."""
     sums = {}
     for held in contents.shards:
-        for path, sha256 in ((held.path.tar, "sha256"), (held.path.table, "parquet_sha256")):
-            promised = str(held.report[sha256])
+        hashes = (held.report.sha256, held.report.parquet_sha256)
+        for path, promised in zip((held.path.tar, held.path.table), hashes, strict=True):
             _link_file(path, folder / path.name, promised)
             sums[path.name] = promised
         write_atomic(folder / held.path.done.name, held.marker)
@@ -205,7 +205,7 @@ def models_of(contents: ReleaseContents) -> list[str]:
 
 def extension(contents: ReleaseContents) -> str:
     """``webp`` or ``png``: the type of the images."""
-    shard = next(shard for shard in contents.shards if shard.report["samples"])
+    shard = next(shard for shard in contents.shards if shard.report.samples)
     with opened(shard.path.tar) as file:
         return extension_of(file, shard.path.tar, next(row for row in shard.rows if row["status"] == "ok"))
 
@@ -244,7 +244,7 @@ def _provenance(
         "version": request.title.version,
         "task": task_of(contents),
         "pairs": contents.pairs,
-        "shards": {shard.path.tar.name: shard.report["key"] for shard in contents.shards},
+        "shards": {shard.path.tar.name: shard.report.key for shard in contents.shards},
         "models": list(models),
         "new": added,
         **request.provenance,

@@ -87,7 +87,7 @@ def _front(told: CardFacts, contents: ReleaseContents, credits: Sequence[PhotoCr
 def _what(told: CardFacts, contents: ReleaseContents, credits: Sequence[PhotoCredit]) -> str:
     by_subtask = contents.subtasks
     names = [f"{count} {' and '.join(modalities(told.task, subtask))}" for subtask, count in by_subtask.items()]
-    size, shards = contents.total("bytes") / 1e6, len(contents.shards)
+    size, shards = contents.bytes / 1e6, len(contents.shards)
     return f"""# {told.about.title.name} {told.about.title.version}
 
 {told.about.description}
@@ -109,7 +109,7 @@ def _picture(told: CardFacts, contents: ReleaseContents, credits: Sequence[Photo
 
 
 def _made(told: CardFacts, contents: ReleaseContents, credits: Sequence[PhotoCredit]) -> str:
-    failures = contents.total("failures")
+    failures = contents.failures
     left_out = f" {failures} candidates failed a check; the tables beside the shards say why." if failures else ""
     model = f" The model's fingerprint is `{told.model[:16]}`." if told.model else ""
     return f"""## How the pairs were made

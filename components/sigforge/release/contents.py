@@ -1,16 +1,12 @@
 """What the shards of a release hold, read once from their markers and tables."""
 
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sigforge.core.errors import UserError
 from sigforge.core.storage import Place
-from sigforge.shards.layout import ShardPath, shards_in
+from sigforge.shards.layout import ShardPath, ShardReport, shards_in
 from sigforge.shards.pairs import read_rows
-
-SECONDS = "seconds"
-"""Of a done-marker, what differs each time; a release leaves it out."""
 
 
 @dataclass(frozen=True)
@@ -18,14 +14,13 @@ class HeldShard:
     """One shard: its files, its done-marker and the rows of its table."""
 
     path: ShardPath
-    report: dict[str, object]
+    report: ShardReport
     rows: Sequence[dict]
 
     @property
     def marker(self) -> str:
-        """The done-marker as a release has it."""
-        kept = {name: value for name, value in self.report.items() if name != SECONDS}
-        return json.dumps(kept, indent=1, sort_keys=True)
+        """The done-marker as a release has it: without the time that writing took, which differs each time."""
+        return replace(self.report, seconds=0.0).to_json()
 
     @property
     def samples(self) -> dict[str, tuple[str, ...]]:
@@ -47,15 +42,18 @@ class ReleaseContents:
     @classmethod
     def of(cls, folder: Place) -> "ReleaseContents":
         """What is in ``folder``, which has been verified."""
-        held = tuple(HeldShard(path, json.loads(path.done.read_bytes()), read_rows(path)) for path in shards_in(folder))
-        if not any(shard.report["samples"] for shard in held):
+        held = tuple(
+            HeldShard(path, ShardReport.from_json(path.done.read_bytes()), read_rows(path))
+            for path in shards_in(folder)
+        )
+        if not any(shard.report.samples for shard in held):
             raise UserError(f"{folder}: holds no finished shard with a pair: make shards there first")
         return cls(held)
 
     @property
     def pairs(self) -> int:
         """Good samples."""
-        return self.total("samples")
+        return sum(shard.report.samples for shard in self.shards)
 
     @property
     def subtasks(self) -> dict[str, int]:
@@ -69,9 +67,15 @@ class ReleaseContents:
         """The rows of good samples."""
         return (row for shard in self.shards for row in shard.rows if row["status"] == "ok")
 
-    def total(self, name: str) -> int:
-        """The sum of a count over all done-markers."""
-        return sum(int(str(shard.report[name])) for shard in self.shards)
+    @property
+    def failures(self) -> int:
+        """Candidates that gave no pair."""
+        return sum(shard.report.failures for shard in self.shards)
+
+    @property
+    def bytes(self) -> int:
+        """Of all tars."""
+        return sum(shard.report.bytes for shard in self.shards)
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,8 @@ def growth(before: ReleaseContents, now: ReleaseContents, since: str) -> Release
             raise UserError(
                 f"sample {key} of {since} {what}: an appended release keeps all: release under another name"
             )
-    known = {shard.path.tar.name: shard.report["sha256"] for shard in before.shards}
-    added = [shard for shard in now.shards if known.get(shard.path.tar.name) != shard.report["sha256"]]
+    known = {shard.path.tar.name: shard.report.sha256 for shard in before.shards}
+    added = [shard for shard in now.shards if known.get(shard.path.tar.name) != shard.report.sha256]
     if len(new) == len(old):
         raise UserError(f"nothing is new since {since}: raise 'synth.crops' or 'synth.pairs', or do without --append")
     return ReleaseGrowth(since, tuple(shard.path.tar.name for shard in added), len(new) - len(old))

@@ -10,7 +10,7 @@ from sigforge.core.parquet import read_table_bytes
 from sigforge.core.storage import Place, fetched, size_of
 from sigforge.release.checksums import read_sums
 from sigforge.release.layout import ATTRIBUTION, CARD, CROISSANT, LICENCE, PROVENANCE, SUMS
-from sigforge.shards.layout import ShardPath, shards_in
+from sigforge.shards.layout import ShardPath, ShardReport, shards_in
 from sigforge.shards.verify import verify
 
 NEEDED = (CARD, LICENCE, CROISSANT, ATTRIBUTION, PROVENANCE)
@@ -84,18 +84,17 @@ def _sha256(path: Place) -> str:
 def _promised(folder: Place, name: str) -> dict[str, str]:
     """What a done-marker says of its tar and its table."""
     try:
-        report = json.loads((folder / name).read_bytes())
-        shard = ShardPath((folder / name).with_suffix(".tar"))
-        return {shard.tar.name: str(report["sha256"]), shard.table.name: str(report["parquet_sha256"])}
-    except (ValueError, KeyError, TypeError):
+        report = ShardReport.from_json((folder / name).read_bytes())
+    except ValueError:
         return {}
+    shard = ShardPath((folder / name).with_suffix(".tar"))
+    return {shard.tar.name: report.sha256, shard.table.name: report.parquet_sha256}
 
 
 def _contradictions(folder: Place, sums: Mapping[str, str]) -> list[str]:
     """Tables and descriptions that do not fit shards though their own bytes are as SHA256SUMS says."""
     problems = _croissant(folder, sums)
-    rows = [json.loads(shard.done.read_bytes()) for shard in shards_in(folder)]
-    pairs = sum(row["samples"] for row in rows)
+    pairs = sum(ShardReport.from_json(shard.done.read_bytes()).samples for shard in shards_in(folder))
     credited = read_table_bytes((folder / ATTRIBUTION).read_bytes())["pairs"].to_pylist()
     if sum(credited) != pairs:
         problems.append(f"{folder / ATTRIBUTION}: credits {sum(credited)} pairs, the shards hold {pairs}")

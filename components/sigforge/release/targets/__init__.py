@@ -1,0 +1,1 @@
+"""Where a release can be sent: a folder, a bucket, the Hugging Face Hub, Zenodo."""
