@@ -22,13 +22,14 @@ from contact_sheet import contact_sheet
 
 from sigforge import models
 from sigforge.config.load import overlay, resolve_path, validate
-from sigforge.config.sections import FolderPairs, Params
+from sigforge.config.sections import Params
 from sigforge.core.device import machine
 from sigforge.core.errors import UserError
 from sigforge.core.files import write_atomic
 from sigforge.core.parallel import keep_freed_memory
 from sigforge.core.progress import Progress
 from sigforge.dataset.corpus import image_path
+from sigforge.dataset.sources.folder_kinds import FolderPairs
 from sigforge.dataset.sources.folders import check_pair, drop_duplicates, pair_folders
 from sigforge.dataset.tables import Pair, Quarantined
 from sigforge.dataset.tasks import OURS, TASKS

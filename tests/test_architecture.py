@@ -11,6 +11,7 @@ import yaml
 
 from sigforge import methods
 from sigforge.core.provenance import closure, files_of, module_of
+from sigforge.dataset.sources.registry import PAIR_SOURCES, PHOTO_SOURCES
 from sigforge.methods.registry import METHODS
 from sigforge.methods.systems.registry import SYSTEMS
 from sigforge.methods.trained import TrainedMethod
@@ -19,10 +20,17 @@ from sigforge.metrics.registry import METRICS
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "components/sigforge"
 STAGES = [path.stem for path in (LIBRARY / "stages").glob("*.py") if not path.stem.startswith("_")]
-FOUND_BY_NAME = {"fuse": "methods", "systems": "methods/systems", "transfer": "methods/systems", "evaluate": "methods"}
+FOUND_BY_NAME = {
+    "ingest": "dataset/sources",
+    "fuse": "methods",
+    "systems": "methods/systems",
+    "transfer": "methods/systems",
+    "evaluate": "methods",
+}
 """Room of what a stage finds in a registry, which no import shows."""
 TRAININGS = [module_of(system.trainings) for system in SYSTEMS.entries()]
 FOUND_MODULES = {
+    "ingest": [module_of(kind.find) for kind in (*PAIR_SOURCES.entries(), *PHOTO_SOURCES.entries())],
     "fuse": [method.module for method in METHODS.entries() if not isinstance(method, TrainedMethod)],
     "systems": TRAININGS,
     "transfer": TRAININGS,

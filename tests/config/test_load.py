@@ -70,7 +70,7 @@ def test_paper_scale_is_the_papers():
             [{"kind": "demo", "count": 3, "size": 128, "colour": 1}],
             "unknown key 'ingest.vif.sources.0.colour'",
         ),
-        ("ingest.vif.sources", [{"kind": "zip"}], "ingest.vif.sources.0"),
+        ("ingest.vif.sources", [{"kind": "folder"}], "ingest.vif.sources.0.: .*did you mean .folders."),
     ],
 )
 def test_mistakes_are_named_in_one_line(raw, key, value, words):

@@ -122,7 +122,10 @@ def test_installed_packages_add_to_it(package, monkeypatch):
     ("text", "reason"),
     [
         ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module'"),
-        (MODULE.format(package="shed", name="saw_2", value=9), "ValueError: tool 'saw_2' is already defined by shed.axe"),
+        (
+            MODULE.format(package="shed", name="saw_2", value=9),
+            "ValueError: tool 'saw_2' is already defined by shed.axe",
+        ),
         ("def broken(:\n", "SyntaxError: "),
     ],
 )

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from sigforge.config.sections import Params
 from sigforge.core.errors import UserError
 from sigforge.core.files import write_atomic
+from sigforge.dataset.sources.registry import PAIR_SOURCES, PHOTO_SOURCES
 from sigforge.dataset.tasks import TASKS
 
 PARAMS = Path("params.yaml")
@@ -61,7 +62,8 @@ def _explain(error: ValidationError) -> str:
     """The first problem in words, and how many more there are."""
     problems = error.errors(include_url=False)
     first = problems[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in ("demo", "folders", "folder", "catalogue"))
+    kinds = {*PAIR_SOURCES.names(), *PHOTO_SOURCES.names()}
+    key = ".".join(str(part) for part in first["loc"] if part not in kinds)
     if first["type"] == "extra_forbidden":
         text = f"unknown key '{key}'; remove it or correct its spelling"
     elif first["type"] == "missing":

@@ -1,10 +1,14 @@
 """The sections of params.yaml: one frozen pydantic model each, strict about keys, types and ranges."""
 
+from functools import partial, reduce
+from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from sigforge.core.errors import UserError
+from sigforge.core.registry import Registry
+from sigforge.dataset.sources.registry import PAIR_SOURCES, PHOTO_SOURCES, SourceKind, SourceOptions
 from sigforge.dataset.tasks import TASKS, Task
 from sigforge.losses.fusion import (
     FusionLoss,
@@ -35,63 +39,23 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class DemoSource(Section):
-    """Images made from what lies inside the scikit-image wheel; pairs are simulated."""
-
-    kind: Literal["demo"]
-    count: int = Field(ge=1)
-    size: int = Field(ge=64, le=512)
+def sources_of(kinds: Registry[SourceKind]) -> Any:
+    """The type of a list of sources of any kind that is registered; ``kind`` tells which."""
+    either = reduce(or_, (kind.options for kind in kinds.entries()))
+    return tuple[Annotated[either, Field(discriminator="kind"), BeforeValidator(partial(_known_kind, kinds))], ...]
 
 
-class FolderPairs(Section):
-    """Two folders of registered images that share file stems."""
-
-    kind: Literal["folders"]
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
-    subtask: str
-    a: str
-    b: str
-    licence: str = "unknown"
-    limit: int | None = Field(None, ge=1)
+def _known_kind(kinds: Registry[SourceKind], given: object) -> object:
+    """What was given; a UserError, if it names a kind that is not registered."""
+    if isinstance(given, dict) and isinstance(given.get("kind"), str):
+        kinds.get(given["kind"])
+    return given
 
 
-class CatalogueSource(Section):
-    """A data set of the catalogue, where it was unpacked; its layout is recognised."""
-
-    kind: Literal["catalogue"]
-    name: str
-    root: str
-    published: bool = Field(True, description="keep the split that its authors have published, if they have")
-    limit: int | None = Field(None, ge=1)
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        from sigforge.dataset.catalogue.entry import entry_of
-
-        try:
-            return entry_of(name).name
-        except UserError as error:
-            raise ValueError(str(error)) from None
-
-
-class MirflickrPhotos(Section):
-    """MIRFLICKR as it is unpacked: photographs, and a file with the licence of each."""
-
-    kind: Literal["mirflickr"]
-    name: str = Field("mirflickr", pattern=r"^[A-Za-z0-9_-]+$")
-    path: str
-    limit: int | None = Field(None, ge=1)
-
-
-class FolderPhotos(Section):
-    """A folder of photographs."""
-
-    kind: Literal["folder"]
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
-    path: str
-    licence: str = "unknown"
-    limit: int | None = Field(None, ge=1)
+if TYPE_CHECKING:
+    PairSources = PhotoSources = tuple[SourceOptions, ...]
+else:
+    PairSources, PhotoSources = sources_of(PAIR_SOURCES), sources_of(PHOTO_SOURCES)
 
 
 class Splits(Section):
@@ -111,9 +75,7 @@ class IngestPairs(Section):
     """Where the pairs of one task come from."""
 
     watch: str = Field(description="path that DVC watches: the folder that holds the images, or the simulator's code")
-    sources: tuple[Annotated[DemoSource | FolderPairs | CatalogueSource, Field(discriminator="kind")], ...] = Field(
-        min_length=1
-    )
+    sources: PairSources = Field(min_length=1)
     splits: Splits = Splits()
     min_pairs: int = Field(2, ge=2, description="fewer usable pairs than this stop the run")
 
@@ -122,9 +84,7 @@ class IngestPhotos(Section):
     """Where the photographs come from."""
 
     watch: str
-    sources: tuple[
-        Annotated[DemoSource | FolderPhotos | MirflickrPhotos | CatalogueSource, Field(discriminator="kind")], ...
-    ] = Field(min_length=1)
+    sources: PhotoSources = Field(min_length=1)
     min_photos: int = Field(2, ge=1)
 
 

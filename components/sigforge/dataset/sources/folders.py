@@ -26,6 +26,7 @@ from sigforge.core.images import ImageInfo, decode_bytes, read_bytes
 from sigforge.dataset.contents import STAGE, contents
 from sigforge.dataset.doubts import Doubt, Source, doubts_about
 from sigforge.dataset.hashes import phash
+from sigforge.dataset.sources.registry import PairCandidate, PhotoCandidate
 from sigforge.dataset.tables import Levels, Pair, Photo, Quarantined
 from sigforge.dataset.tasks import modalities
 
@@ -36,39 +37,12 @@ Record = TypeVar("Record", Pair, Photo)
 
 
 @dataclass(frozen=True)
-class PairCandidate:
-    """Two files that share a stem, not yet opened."""
-
-    pair_id: str
-    task: str
-    subtask: str
-    a_path: str
-    b_path: str
-    source: str
-    licence: str
-
-
-@dataclass(frozen=True)
 class Examined:
     """What became of a candidate, the levels in use of its files, and what is odd about them."""
 
     result: Pair | Photo | Quarantined
     levels: tuple[Levels, ...] = ()
     doubts: tuple[Doubt, ...] = ()
-
-
-@dataclass(frozen=True)
-class PhotoCandidate:
-    """A photograph and its terms, not yet opened."""
-
-    photo_id: str
-    path: str
-    source: str
-    licence: str
-    licence_url: str
-    author: str
-    allows_derivatives: bool
-    allows_commercial: bool
 
 
 def pair_folders(

@@ -14,10 +14,15 @@ Reasons: ``no_licence`` and ``no_author``.
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
 
 from sigforge.core.errors import UserError
-from sigforge.dataset.sources.folders import STAGE, PhotoCandidate, photo_folder
+from sigforge.dataset.contents import STAGE
+from sigforge.dataset.sources.folders import photo_folder
 from sigforge.dataset.sources.licences import read_terms
+from sigforge.dataset.sources.registry import PhotoCandidate, SourceFinds, SourceOptions, SourceRequest, photo_source
 from sigforge.dataset.tables import Quarantined
 
 LICENCES = Path("meta/license")
@@ -25,6 +30,21 @@ _LAST_NUMBER = re.compile(r"(\d+)$")
 _PERSON = r"(?:real ?name|user ?name|owner(?: ?(?:name|user ?name))?|author|photographer|creator|artist|user)"
 _AUTHOR = re.compile(rf"^\W*(?:photo )?{_PERSON}\s*(?::|=|\t|\n)\s*(\S[^\n]*?)\s*$", re.IGNORECASE | re.MULTILINE)
 _ADDRESS = re.compile(r"https?://(?:www\.)?flickr\.com/(?:photos|people)/([^/\s<>\"']+)(?:/\d+)?", re.IGNORECASE)
+
+
+class MirflickrPhotos(SourceOptions):
+    """MIRFLICKR as it is unpacked: photographs, and a file with the licence of each."""
+
+    kind: Literal["mirflickr"]
+    name: str = Field("mirflickr", pattern=r"^[A-Za-z0-9_-]+$")
+    path: str
+    limit: int | None = Field(None, ge=1)
+
+
+@photo_source(MirflickrPhotos)
+def find_mirflickr_photos(options: MirflickrPhotos, request: SourceRequest) -> SourceFinds:
+    """The photographs whose terms can be told."""
+    return SourceFinds(*mirflickr_photos(request.resolve(options.path), source=options.name, limit=options.limit))
 
 
 def mirflickr_photos(
