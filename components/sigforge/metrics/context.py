@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ class MetricContext:
 
     planes: Tensor
     reference: Tensor | None = None
-    _made: dict = field(default_factory=dict, repr=False)
+    _made: dict[object, Any] = field(default_factory=dict, repr=False)
 
     @property
     def sources(self) -> Tensor:
@@ -40,6 +40,17 @@ class MetricContext:
     def fused(self) -> Tensor:
         """The fused images, (B, H, W)."""
         return self.planes[-1]
+
+    @property
+    def truth(self) -> Tensor:
+        """The true fused images, (B, H, W), for metrics that need them.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if self.reference is None:
+            raise ValueError("no true fused image was given")
+        return self.reference
 
     @property
     def undefined(self) -> Tensor:
@@ -55,7 +66,8 @@ class MetricContext:
         """
         if (make, args) not in self._made:
             self._made[make, args] = make(self, *args)
-        return self._made[make, args]
+        made: Made = self._made[make, args]
+        return made
 
     @cached_property
     def levels(self) -> Tensor:
@@ -94,7 +106,8 @@ def sobel(padded: Tensor) -> tuple[Tensor, Tensor]:
 
 def joint_frequencies(x: Tensor, y: Tensor) -> Tensor:
     """Relative frequency of (x level, y level) for whole numbers 0..255, (N, B, H, W) -> (N, B, 256, 256)."""
-    return frequencies(x * LEVELS + y, LEVELS * LEVELS).unflatten(-1, (LEVELS, LEVELS))
+    joint = frequencies(x * LEVELS + y, LEVELS * LEVELS)
+    return joint.view(*joint.shape[:-1], LEVELS, LEVELS)
 
 
 def frequencies(bins: Tensor, count: int) -> Tensor:

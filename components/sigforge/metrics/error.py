@@ -137,7 +137,7 @@ def psnr_cddfuse(context: MetricContext) -> Tensor:
 )
 def mse_ref(context: MetricContext) -> Tensor:
     """Mean squared error to the true fused image, images in [0, 1]."""
-    return (context.reference - context.fused).square().mean((-2, -1)) / 255**2
+    return (context.truth - context.fused).square().mean((-2, -1)) / 255**2
 
 
 @metric(

@@ -1,5 +1,8 @@
 """Metrics for multi-exposure fusion."""
 
+from collections.abc import Iterable
+from functools import reduce
+
 import torch
 from torch import Tensor
 
@@ -69,18 +72,22 @@ def _quality(planes: Tensor) -> Tensor:
     scatter = _products(planes[:-1], _SUM, 1 / _SIDE**2)
     norms = torch.stack([scatter[k, k].clamp(min=0).sqrt() for k in range(sources)])
     strength = norms + 0.001
-    together = sum(scatter[pair] for pair in _pairs(sources)).clamp_(min=0).sqrt()
+    together = _summed(scatter[pair] for pair in _pairs(sources)).clamp_(min=0).sqrt()
     power = _power((together + _EPS) / (norms.sum(0) + _EPS))
     weight = (strength / _SIDE).pow(power) + _EPS
     # The wished patch as a mixture of the mean-free sources, scaled to the largest strength.
     mixture = weight / weight.sum(0) / strength
-    length = sum(mixture[k] * mixture[j] * scatter[k, j] for k, j in _pairs(sources)).clamp_(min=0).sqrt()
+    length = _summed(mixture[k] * mixture[j] * scatter[k, j] for k, j in _pairs(sources)).clamp_(min=0).sqrt()
     mixture = mixture * torch.where(length > 0, strength.amax(0) / length, 1.0)
     covariance = _products(planes, GAUSSIAN_11, 1.0)
     wished = sum(mixture[k] * mixture[j] * covariance[k, j] for k, j in _pairs(sources))
     crossed = sum(mixture[k] * covariance[k, sources] for k in range(sources))
     similarity = (2 * crossed + C2) / (wished + covariance[sources, sources] + C2)
     return similarity.mean((-2, -1))
+
+
+def _summed(terms: Iterable[Tensor]) -> Tensor:
+    return reduce(torch.add, terms)
 
 
 def _power(consistency: Tensor) -> Tensor:
@@ -94,7 +101,8 @@ def _pairs(count: int) -> list[tuple[int, int]]:
 
 def _products(planes: Tensor, window: tuple[float, ...], share: float) -> dict[tuple[int, int], Tensor]:
     """Central products of every two planes, summed over windows: weights sum to ``1 / share`` along both sides."""
-    means, products = smooth(planes, window), {}
+    means = smooth(planes, window)
+    products: dict[tuple[int, int], Tensor] = {}
     for k in range(len(planes)):
         for j in range(k + 1):
             product = smooth(planes[k] * planes[j], window) - means[k] * means[j] * share

@@ -145,7 +145,7 @@ def _dct(signals: Tensor) -> Tensor:
     reordered = torch.cat((signals[..., ::2], signals[..., 1::2].flip(-1)), dim=-1)
     number = torch.arange(length, device=signals.device, dtype=signals.dtype)
     turn = torch.polar(torch.ones_like(number), -math.pi * number / (2 * length))
-    coefficients = (torch.fft.fft(reordered) * turn).real * math.sqrt(2 / length)
+    coefficients: Tensor = (torch.fft.fft(reordered) * turn).real * math.sqrt(2 / length)
     coefficients[..., 0] /= math.sqrt(2)
     return coefficients
 

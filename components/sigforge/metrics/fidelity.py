@@ -90,10 +90,10 @@ def vif_by_source(context: MetricContext) -> Tensor:
     """VIFp of the fused image to each source, (n, B)."""
     if min(context.fused.shape[-2:]) < _MIN_SIDE:
         return context.undefined.expand(len(context.sources), -1)
-    preserved, available = 0.0, 0.0
+    preserved = available = context.planes.new_zeros(())
     for source, gain, distortion in context.once(_scales):
-        preserved += torch.log1p(gain.square() * source / (distortion + _NOISE)).sum((-2, -1))
-        available += torch.log1p(source / _NOISE).sum((-2, -1))
+        preserved = preserved + torch.log1p(gain.square() * source / (distortion + _NOISE)).sum((-2, -1))
+        available = available + torch.log1p(source / _NOISE).sum((-2, -1))
     return preserved / available
 
 

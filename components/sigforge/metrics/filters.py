@@ -45,7 +45,7 @@ def smooth(images: Tensor, window: tuple[float, ...]) -> Tensor:
     height, width = images.shape[-2:]
     result = images.new_empty(*images.shape[:-2], height - len(window) + 1, width - len(window) + 1)
     together = max(1, _PIXELS_AT_ONCE // (height * width))
-    groups = (planes.view(-1, *planes.shape[-2:]).split(together) for planes in (images.contiguous(), result))
+    groups = (torch.split(planes.view(-1, *planes.shape[-2:]), together) for planes in (images.contiguous(), result))
     for source, target in zip(*groups, strict=True):
         _correlate(_correlate(source, window, -1), window, -2, out=target)
     return result

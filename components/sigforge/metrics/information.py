@@ -134,7 +134,8 @@ def ce(context: MetricContext) -> Tensor:
 
 def entropy(frequencies: Tensor) -> Tensor:
     """Shannon entropy along the last axis, in bits."""
-    return torch.special.entr(frequencies).sum(-1) / math.log(2)
+    nats: Tensor = torch.special.entr(frequencies).sum(-1)
+    return nats / math.log(2)
 
 
 def _entropies(context: MetricContext) -> Tensor:

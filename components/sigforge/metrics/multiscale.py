@@ -56,8 +56,9 @@ def _details_kept(context: MetricContext) -> tuple[Tensor, Tensor]:
 
 def _over_levels(quality: Tensor) -> Tensor:
     """The weighted geometric mean over the first axis, the levels."""
-    first, second = (level**exponent for level, exponent in zip(quality, _LEVEL_WEIGHTS, strict=True))
-    return first * second
+    (first, second), (one, other) = quality.unbind(), _LEVEL_WEIGHTS
+    mean: Tensor = first**one * second**other
+    return mean
 
 
 def _haar(planes: Tensor) -> tuple[Tensor, Tensor]:

@@ -76,24 +76,41 @@ def _register(divided: Divided) -> None:
         _add(
             divided,
             source,
-            lambda context, place=place: divided.values(context)[place],
+            _one_source(divided, place),
             convention=f"`{divided.whole}` where source {source} is the only one",
             equation=divided.equation.replace("S", source.upper()).replace(f"{source.upper()}SIM", "SSIM"),
             symmetric=False,
         )
     least = rf"\min_{{S=A,B}} {divided.equation}"
     convention = f"the smaller of `{divided.stem}_a` and `{divided.stem}_b`: a copy of one source has that of the other"
-    facts = {"equation": least, "symmetric": get_metric(divided.whole).symmetric}
-    _add(divided, "min", lambda context: divided.values(context).amin(0), convention=convention, **facts)
+    symmetric = get_metric(divided.whole).symmetric
+    _add(divided, "min", _least(divided), convention=convention, equation=least, symmetric=symmetric)
 
 
-def _add(divided: Divided, part: str, function: BySource, **facts: object) -> None:
+def _one_source(divided: Divided, place: int) -> BySource:
+    return lambda context: divided.values(context)[place]
+
+
+def _least(divided: Divided) -> BySource:
+    return lambda context: divided.values(context).amin(0)
+
+
+def _add(divided: Divided, part: str, function: BySource, *, convention: str, equation: str, symmetric: bool) -> None:
     """Give a metric its name, and this module the function under that name, where readers look for it."""
     whole, name = get_metric(divided.whole), f"{divided.stem}_{part}"
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{whole.symbol} of {SAID[part]}. NaN {divided.undefined}."
     symbol = f"{whole.symbol} {part}"
-    metric(symbol, range=divided.span, paper=whole.paper, ranked=False, **facts)(function)
+    register = metric(
+        symbol,
+        range=divided.span,
+        convention=convention,
+        paper=whole.paper,
+        equation=equation,
+        symmetric=symmetric,
+        ranked=False,
+    )
+    register(function)
     globals()[name] = function
 
 

@@ -97,4 +97,5 @@ def _region_sums(maps: Tensor) -> Tensor:
     """Sums over regions of (..., H, W), zeros beyond the border."""
     height, width = maps.shape[-2:]
     padded = F.pad(maps, (0, -width % _REGION, 0, -height % _REGION))
-    return padded.unflatten(-1, (-1, _REGION)).unflatten(-3, (-1, _REGION)).sum((-3, -1))
+    rows, columns = padded.shape[-2] // _REGION, padded.shape[-1] // _REGION
+    return padded.view(*padded.shape[:-2], rows, _REGION, columns, _REGION).sum((-3, -1))

@@ -53,7 +53,8 @@ def q_p_by_source(context: MetricContext) -> Tensor:
 
 def _features_kept(context: MetricContext) -> Tensor:
     """The quality by each source alone, then by the best of them and the stronger one, (n + 1, B)."""
-    maps = [m.unflatten(0, context.planes.shape[:2]) for m in phase_congruency(context.planes.flatten(0, 1))]
+    shape = context.planes.shape
+    maps = [m.view(shape) for m in phase_congruency(context.planes.flatten(0, 1))]
     *separate, fused_maps = zip(*(m.unbind(0) for m in maps), strict=True)
     sources = [*separate, reduce(_stronger, separate)]
     features = [(source[0] > _FEATURE).double() for source in sources]

@@ -63,8 +63,9 @@ def phase_congruency(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """
     height, width = images.shape[-2:]
     bank = log_gabor_bank(height, width, images.device)
-    chunks = images.split(max(1, _PIXELS_AT_ONCE // (height * width)))
-    return tuple(torch.cat(maps) for maps in zip(*(_congruency(chunk, bank) for chunk in chunks), strict=True))
+    chunks = torch.split(images, max(1, _PIXELS_AT_ONCE // (height * width)))
+    congruency, largest, smallest = zip(*(_congruency(chunk, bank) for chunk in chunks), strict=True)
+    return torch.cat(congruency), torch.cat(largest), torch.cat(smallest)
 
 
 @lru_cache(maxsize=4)
@@ -100,14 +101,16 @@ def _frequency_grid(height: int, width: int, device: torch.device) -> tuple[Tens
     for side in (height, width):
         steps = torch.arange(side, device=device, dtype=torch.float64) - side // 2
         axes.append(torch.fft.ifftshift(steps / (side - side % 2)))
-    return torch.meshgrid(*axes, indexing="ij")
+    y, x = torch.meshgrid(*axes, indexing="ij")
+    return y, x
 
 
 def _low_pass(height: int, width: int, device: torch.device) -> Tensor:
     """Butterworth low-pass, (H, W). fftshift where ifftshift is meant: the same on even sides, off by one on odd."""
     y, x = (torch.arange(side, device=device, dtype=torch.float64).sub(side // 2) / side for side in (height, width))
     radius = torch.hypot(y[:, None], x[None, :])
-    return torch.fft.fftshift(1 / (1 + (radius / _LOW_PASS_CUTOFF) ** (2 * _LOW_PASS_ORDER)))
+    gain: Tensor = torch.fft.fftshift(1 / (1 + (radius / _LOW_PASS_CUTOFF) ** (2 * _LOW_PASS_ORDER)))
+    return gain
 
 
 def _noise_gain(radial: Tensor, angular: Tensor) -> Tensor:

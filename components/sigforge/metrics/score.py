@@ -58,8 +58,8 @@ def score(
     _check_shapes(images)
     levels = [_grey_levels(image, name) for name, image in images.items()]
     together = max(1, _PIXELS_AT_ONCE[fused.is_cuda] // fused[0].numel())
-    parts = [[] for _ in chosen]
-    for planes in zip(*(level.split(together) for level in levels), strict=True):
+    parts: list[list[Tensor]] = [[] for _ in chosen]
+    for planes in zip(*(torch.split(level, together) for level in levels), strict=True):
         context = MetricContext(torch.stack(planes[: len(more) + 3]), None if reference is None else planes[-1])
         for part, entry in zip(parts, chosen, strict=True):
             part.append(entry.function(context))

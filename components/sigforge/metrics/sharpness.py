@@ -105,7 +105,7 @@ def q_sf(context: MetricContext) -> Tensor:
     for rise, weight in _four_directions(context.planes):
         power = rise.square()
         total += weight * torch.stack((power[-1], power[:-1].amax(0))).sum((-2, -1))
-    fused, reference = total.sqrt()
+    fused, reference = total.sqrt().unbind()
     return (fused - reference) / reference
 
 

@@ -158,7 +158,7 @@ def ms_ssim_sum(context: MetricContext) -> Tensor:
 )
 def ssim_ref(context: MetricContext) -> Tensor:
     """Structural similarity to the true fused image. One where they are equal; NaN with a side below 11."""
-    return _mean_ssim(torch.stack((context.reference, context.fused)))[0]
+    return _mean_ssim(torch.stack((context.truth, context.fused)))[0]
 
 
 def ssim_by_source(context: MetricContext) -> Tensor:
@@ -187,7 +187,7 @@ def _ms_ssim(context: MetricContext) -> Tensor:
     """Multi-scale similarity to each source, (n, B)."""
     if min(context.fused.shape[-2:]) < _MIN_MS_SIDE:
         return context.undefined.expand(len(context.sources), -1)
-    planes, quality = context.planes, 1.0
+    planes, quality = context.planes, context.planes.new_ones(())
     moments = context.once(shared_moments, GAUSSIAN_11)
     for weight in _SCALE_WEIGHTS[:-1]:
         quality = quality * contrast_structure(moments).mean((-2, -1)).clamp(min=0) ** weight

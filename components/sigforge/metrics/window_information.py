@@ -46,7 +46,7 @@ def _image_information(features: Tensor) -> Tensor:
     windows = features.unfold(-2, SIDE, 1).unfold(-2, SIDE, 1)
     rows = max(1, _WINDOWS_AT_ONCE // windows.shape[2])
     total = features.new_zeros(2, len(features) - 1)
-    for strip in windows.split(rows, dim=1):
+    for strip in torch.split(windows, rows, dim=1):
         # The last axis of a window runs along its rows, the one before along its columns.
         total += _window_information(strip.permute(0, 4, 3, 1, 2).reshape(len(features), _BINS, -1))
     return total / windows.shape[1:3].numel()
