@@ -42,7 +42,11 @@ STRETCH = 2.0
 """Most that the spread of segment means is stretched to make up for averaging."""
 
 SHARPEN, DECIDE = 1.6, 4.0
-"""Factors about one half: of the shares of high subbands, and of polarity, for a mean over places is undecided."""
+"""Factors of the shares of high subbands about one half, and of polarity, for a mean over places is undecided."""
+
+MIDDLE = 0.57
+"""Polarity from which details have the same sign. What both sources show alike has the same one anyway, so a little
+more than half of the rest is inverted: subbands of real pairs have a correlation of about 0."""
 
 CONTRAST = (0.6, 1.6)
 """Least and largest factor by which brightness follows the photograph's contrast."""
@@ -129,7 +133,7 @@ def draw_map(
     *maps, support = _enlarged(np.rot90(cells, turns, axes=(1, 2)), photo.shape[:2])
     laid = np.stack(maps) if kind == "transplant" else over_segments(np.stack(maps), segments_of(photo))
     laid[2:-1] = 0.5 + SHARPEN * (laid[2:-1] - 0.5)
-    laid[-1] = 0.5 + DECIDE * (laid[-1] - 0.5)
+    laid[-1] = 0.5 + DECIDE * (laid[-1] - MIDDLE)
     own = float(np.clip(_luma_spread(photo) / max(float(prior.spread[chosen]), 1e-3), *CONTRAST))
     laid[0] = laid[0].mean() + own * (laid[0] - laid[0].mean())
     facts = {"dominance": kind, "dominance_pair": prior.pairs[chosen]}
