@@ -13,7 +13,7 @@ from sigforge.methods.sigfusion.prior import BANDS, QUANTILES
 GAIN = (0.4, 2.0)
 """Least and largest factor of a band of details, each time that they are fitted."""
 
-FLAT, TEXTURED = 2.0, 8.0
+FLAT, TEXTURED = 4.0, 16.0
 """Grey levels of local deviation below which a region is flat, and above which it is not."""
 
 PERIOD = 4
@@ -56,7 +56,7 @@ def restyled(plane: np.ndarray, style: np.ndarray, rng: np.random.Generator) -> 
 
 
 def without_lattice(plane: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """What modulation changed is smoothed where the photograph is flat, over a period of the tokens.
+    """What modulation changed, without what repeats from token to token, and smooth where the photograph is flat.
 
     Args:
         plane: (H, W), modulated.
@@ -64,10 +64,18 @@ def without_lattice(plane: np.ndarray, before: np.ndarray) -> np.ndarray:
     """
     change, window = (plane - before).astype(np.float32), (PERIOD, PERIOD)
     smooth = cv2.blur(cv2.blur(change, window, anchor=(1, 1)), window, anchor=(2, 2))
+    change = change - cv2.filter2D(change - smooth, -1, _comb(), borderType=cv2.BORDER_REFLECT_101)
     mean = cv2.blur(before, (9, 9))
     deviation = 255 * np.sqrt(np.maximum(cv2.blur(before * before, (9, 9)) - mean * mean, 0))
     textured = np.clip((cv2.blur(deviation, (9, 9)) - FLAT) / (TEXTURED - FLAT), 0, 1)
     return before + textured * change + (1 - textured) * smooth
+
+
+def _comb() -> np.ndarray:
+    """The mean over places of the same phase, up to two tokens away in both directions."""
+    kernel = np.zeros((4 * PERIOD + 1,) * 2, np.float32)
+    kernel[::PERIOD, ::PERIOD] = 1 / 25
+    return kernel
 
 
 def _bands(plane: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
