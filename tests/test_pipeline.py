@@ -22,9 +22,10 @@ TARGETS = {
     "ingest@photos",
     "pretrain",
     "report",
-    *(f"{stage}@{task}" for stage in ("ingest", *PER_TASK, "publish") for task in TASKS),
+    *(f"{stage}@{task}" for stage in ("ingest", *PER_TASK, "few_shot", "publish") for task in TASKS),
 }
 CHAIN = {"ingest@photos", "ingest@vif", "pretrain", *(f"{stage}@vif" for stage in PER_TASK)}
+LEAVES = {"report", "publish@vif", "few_shot@vif"}
 BELOW_SYNTH = {f"{stage}@vif" for stage in ("synth", "pretext", "finetune", "transfer", "evaluate")}
 
 
@@ -119,6 +120,7 @@ def test_the_graph_reads_like_the_pipeline(graph):
         assert graph[f"ingest@{task}"] == {f"{stage}@{task}" for stage in PER_TASK if stage != "pretext"} | {
             "report",
             f"publish@{task}",
+            f"few_shot@{task}",
         }
         for stage, after in itertools.pairwise(IN_TURN):
             assert f"{after}@{task}" in graph[f"{stage}@{task}"]
@@ -126,11 +128,12 @@ def test_the_graph_reads_like_the_pipeline(graph):
         assert f"transfer@{task}" in graph[f"synth@{task}"] & graph["ingest@photos"]
         assert f"synth@{task}" in graph["ingest@photos"]
         assert {f"plgn@{task}", f"pretext@{task}"} <= graph["pretrain"]
+        assert graph[f"few_shot@{task}"] == set() and f"few_shot@{task}" in graph[f"synth@{task}"]
         assert graph[f"publish@{task}"] == set() and f"publish@{task}" in graph[f"synth@{task}"]
     assert graph["report"] == set()
     assert everything_below(graph, ["ingest@photos"]) >= {"pretrain", "report"}
-    assert everything_below(graph, ["fuse@vif"]) == {f"{stage}@vif" for stage in PER_TASK} | {"report", "publish@vif"}
-    assert everything_below(graph, ["synth@vif"]) == BELOW_SYNTH | {"report", "publish@vif"}
+    assert everything_below(graph, ["fuse@vif"]) == {f"{stage}@vif" for stage in PER_TASK} | LEAVES
+    assert everything_below(graph, ["synth@vif"]) == BELOW_SYNTH | LEAVES
 
 
 @pytest.fixture(scope="module")

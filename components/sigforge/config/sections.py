@@ -149,6 +149,19 @@ class TransferParams(Section):
     mef: tuple[str, ...] = ()
 
 
+class FewShotParams(Section):
+    """Fine-tuning the head alone on few real pairs, with and without synthetic ones before."""
+
+    counts: tuple[Annotated[int, Field(ge=1)], ...] = Field((), description="real pairs; nothing is done without any")
+    steps: int = Field(300, ge=4, description="of each network, in all")
+    first: float = Field(0.5, gt=0, lt=1, description="part of them on synthetic pairs")
+    seeds: int = Field(3, ge=1, description="repetitions, each with other real pairs")
+    batch: int = Field(4, ge=1, description="crops per step")
+    crop: int = Field(88, ge=32, description="side of the crops, pixels")
+    lr: float = Field(2e-3, gt=0, description="peak learning rate")
+    tests: int = Field(12, ge=2, description="test pairs that are scored, evenly spread")
+
+
 class SigFormerParams(SigFormerConfig):
     """The architecture, which model files carry, and how its weights come about, which they do not."""
 
@@ -337,6 +350,7 @@ class Params(Section):
     synth: SynthParams
     pretext: PretextParams
     finetune: FinetuneParams
+    few_shot: FewShotParams = FewShotParams()
     evaluate: EvaluateParams
     report: ReportParams
     publish: PublishParams

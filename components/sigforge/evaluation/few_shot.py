@@ -184,6 +184,35 @@ def both_of_arms(gains: Sequence[FewShotGain], count: int) -> dict[str, float]:
     return both_ranks({arm: {gain.metric: getattr(gain, arm) for gain in here} for arm in ARMS})
 
 
+def few_shot_markdown(task: str, gains: Sequence[FewShotGain], plan: FewShotPlan) -> str:
+    """The table of a task.
+
+    Args:
+        task: its name.
+        gains: of all counts and metrics.
+        plan: how the test was done.
+
+    Returns:
+        Markdown: per count and metric both means, the interval of their difference, and what that says.
+    """
+    first = round(plan.first * plan.steps)
+    lines = [
+        f"**{task}: the head alone, {plan.steps} steps, {plan.seeds} seeds; {first} of the steps on synthetic pairs**",
+        "",
+        "| real pairs | metric | none before | synthetic before | difference, 95 % | |",
+        "| ---: | --- | ---: | ---: | ---: | --- |",
+    ]
+    for gain in gains:
+        metric = get_metric(gain.metric)
+        interval = f"{gain.low:+.4f} to {gain.high:+.4f}"
+        values = f"{gain.none:.4f} | {gain.synthetic:.4f} | {interval} | {gain.verdict}"
+        lines.append(f"| {gain.count} | {metric.symbol} {metric.arrow} | {values} |")
+    for count in dict.fromkeys(gain.count for gain in gains):
+        ranks = ", ".join(f"{arm} {rank:.2f}" for arm, rank in both_of_arms(gains, count).items())
+        lines += ["", f"`both` of the two among themselves at {count} real pairs (less is better): {ranks}."]
+    return "\n".join(lines) + "\n"
+
+
 def _phases(task: str, synthetic, chosen, plan: FewShotPlan, names: tuple[object, ...]) -> TwoPhases:
     options = {"batch": plan.batch, "crop": plan.crop, "turns": task != "vif"}
     real = CropBatches(chosen.__getitem__, len(chosen), names=(*names, "real"), **options)
