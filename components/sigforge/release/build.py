@@ -18,7 +18,7 @@ from sigforge.core.images import encode_png, to_uint8
 from sigforge.dataset.tables import Photo, write_table
 from sigforge.dataset.tasks import modalities
 from sigforge.release.attribution import CREDITS, PhotoCredit, check_credits, credits_of, facts_of
-from sigforge.release.card import TASKS, CardFacts, card
+from sigforge.release.card import TASK_TEXTS, CardFacts, card
 from sigforge.release.checksums import read_sums, sums_text
 from sigforge.release.contents import ReleaseContents, ReleaseGrowth, growth
 from sigforge.release.croissant import CroissantFacts, croissant_text
@@ -213,7 +213,7 @@ def extension(contents: ReleaseContents) -> str:
 def _about(request: ReleaseRequest, contents: ReleaseContents, credits: Sequence[PhotoCredit]) -> CroissantFacts:
     task = task_of(contents)
     a, b = modalities(task, next(iter(contents.subtasks)))
-    what = f"{contents.pairs} synthetic pairs for {TASKS[task][0]}, registered to the pixel"
+    what = f"{contents.pairs} synthetic pairs for {TASK_TEXTS[task][0]}, registered to the pixel"
     return CroissantFacts(
         title=request.title,
         description=f"{what}, made from {len(credits)} photographs by learned signal modulation (SigFusion's PLGN).",

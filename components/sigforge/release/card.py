@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sigforge.release.realism import RealismTable
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-TASKS = {
+TASK_TEXTS = {
     "vif": ("infrared and visible image fusion", "infrared and visible images"),
     "mif": ("medical image fusion", "CT, PET or SPECT images and MR images"),
     "mfif": ("multi-focus image fusion", "images focused near and far"),
@@ -97,7 +97,7 @@ def _what(told: CardFacts, contents: ReleaseContents, credits: Sequence[PhotoCre
 | pairs | {contents.pairs} ({", ".join(names)}) |
 | images | {told.side} x {told.side} pixels, 8 bits, lossless {told.about.extension.upper()} |
 | made of | {len(credits)} photographs |
-| for | training networks for {TASKS[told.task][0]} |
+| for | training networks for {TASK_TEXTS[told.task][0]} |
 | size | {size:,.1f} MB in {shards} tar {"shard" if shards == 1 else "shards"} |
 | licence | that of each photograph, see [LICENSE](LICENSE) |"""
 
@@ -115,7 +115,7 @@ def _made(told: CardFacts, contents: ReleaseContents, credits: Sequence[PhotoCre
     return f"""## How the pairs were made
 
 Squares of each photograph were cut out and scaled. A network, the PLGN of SigFusion, has learned from real pairs and
-their fused images what the signals of {TASKS[told.task][1]} are like. It modulates those of the
+their fused images what the signals of {TASK_TEXTS[told.task][1]} are like. It modulates those of the
 photograph, subband by subband, and so makes two images of one scene. They are registered to the pixel, for both come
 from one picture.{model}
 

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sigforge.core.errors import UserError
-from sigforge.dataset.tasks import MODALITIES
+from sigforge.dataset.tasks import MODALITIES, Task
 
 PACKAGE = "sigforge.dataset.catalogue"
 
@@ -83,7 +83,7 @@ class CatalogueEntry(CatalogueModel):
 
     name: str = Field(pattern=r"^[a-z0-9-]+$")
     title: str
-    task: Literal["vif", "mif", "mfif", "mef", "photos"]
+    task: Task | Literal["photos"]
     home: str
     licence: str
     licence_url: str = ""
