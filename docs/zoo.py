@@ -33,7 +33,7 @@ from sigforge.dataset.sources.folder_kinds import FolderPairs
 from sigforge.dataset.sources.folders import check_pair, drop_duplicates, pair_folders
 from sigforge.dataset.tables import Pair, Quarantined
 from sigforge.dataset.tasks import OURS, TASKS
-from sigforge.evaluation.scores import score_image
+from sigforge.evaluation.corpus_scores import score_image
 from sigforge.methods.cost import COST_SIZE
 from sigforge.methods.loading import method_in
 from sigforge.methods.produce import configured
@@ -205,7 +205,7 @@ def mean_scores(pairs: Sequence[Pair], name: str, folder: Path) -> dict[str, flo
         for pair in pairs
         for row in score_image((pair, name, image_path(folder, pair.pair_id)), metrics=select_metrics("paper"))
     ]
-    return {metric: statistics.fmean(row["value"] for row in scored if row["metric"] == metric) for metric in PAPER}
+    return {metric: statistics.fmean(row.value for row in scored if row.metric == metric) for metric in PAPER}
 
 
 def sample(task: str, params: Params, count: int) -> tuple[list[Pair], int, int]:

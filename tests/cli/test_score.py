@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from sigforge.cli import app as cli
 from sigforge.cli.score import tables
-from sigforge.cli.scoring import LUMA
 from sigforge.core.colour import luma
 from sigforge.core.images import encode_webp, read_image, write_image
+from sigforge.evaluation.file_scores import LUMA
 from sigforge.evaluation.leaderboard import build_leaderboard
 from sigforge.evaluation.references import REFERENCES
 from sigforge.metrics import BOTH as METRICS_OF_BOTH

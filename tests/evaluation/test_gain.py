@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sigforge.evaluation.gain import build_gain, change
+from sigforge.evaluation.score_rows import ScoreRow
 from sigforge.evaluation.statistics import bootstrap_interval
 from sigforge.evaluation.table_formats import to_markdown
 from sigforge.metrics import get_metric, select_metrics
@@ -20,7 +21,7 @@ def rows(**columns):
     for number, (name, values) in enumerate(columns.items()):
         method, _, metric = name.partition("__")
         order = range(len(values)) if number % 2 else reversed(range(len(values)))
-        yield from ({"method": method, "metric": metric, "pair_id": f"p{k:02}", "value": values[k]} for k in order)
+        yield from (ScoreRow(f"p{k:02}", "", method, metric, values[k]) for k in order)
 
 
 def test_a_small_change_of_all_pairs_counts_though_the_pairs_differ_much():

@@ -9,7 +9,7 @@ import pytest
 from sigforge.core.errors import UserError
 from sigforge.evaluation.distributions import write_plot
 from sigforge.evaluation.leaderboard import build_leaderboard
-from sigforge.evaluation.score_table import Scores
+from sigforge.evaluation.score_matrix import ScoreMatrix
 from sigforge.evaluation.statistics import bootstrap_interval, permutation_test
 from sigforge.evaluation.table_formats import FORMATS, format_of, to_html, to_latex, to_markdown, write_table
 from sigforge.metrics import BOTH, select_metrics
@@ -250,7 +250,7 @@ def test_format_follows_the_extension(tmp_path):
 
 
 def test_scores_keep_only_pairs_of_all_methods_and_write_what_is_there(tmp_path):
-    scores = Scores.empty(("p", "q"), ("a", "b"), METRICS[1:])
+    scores = ScoreMatrix.empty(("p", "q"), ("a", "b"), METRICS[1:])
     for pair, method in ((0, 0), (0, 1), (1, 1)):
         scores.put(pair, method, (pair + method / 3,))
     assert scores.shared.tolist() == [[[0.0], [1 / 3]]]

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from sigforge.evaluation.result_tables import build_tables, csv_of_results
+from sigforge.evaluation.score_rows import ScoreRow
 from sigforge.evaluation.table_formats import to_html, to_latex, to_markdown
 from sigforge.metrics import select_metrics
 
@@ -14,10 +15,10 @@ METRICS = ("q_g", "sd")
 CHOSEN = select_metrics(METRICS)
 
 
-def values(means: dict[str, tuple[float, float]], subtasks=("", "")) -> list[dict]:
+def values(means: dict[str, tuple[float, float]], subtasks=("", "")) -> list[ScoreRow]:
     """Two pairs per method, half a unit of the metric's last printed place apart from the mean."""
     return [
-        {"pair_id": f"p{k}", "subtask": subtask, "method": method, "metric": metric, "value": mean + spread}
+        ScoreRow(f"p{k}", subtask, method, metric, mean + spread)
         for method, pair in means.items()
         for metric, mean in zip(METRICS, pair, strict=True)
         for k, (subtask, spread) in enumerate(zip(subtasks, (-0.25, 0.25), strict=True))

@@ -17,7 +17,8 @@ from sigforge.core.images import encode_webp, read_image, write_image
 from sigforge.dataset.sources import demo, scenes
 from sigforge.dataset.tables import PAIRS, PHOTOS, Pair, Photo, read_photos, write_table
 from sigforge.dataset.tasks import MODALITIES, OURS, SIMULATED, TASKS
-from sigforge.evaluation.scores import score_image, write_rows
+from sigforge.evaluation.corpus_scores import score_image
+from sigforge.evaluation.score_rows import write_scores
 from sigforge.methods.sigfusion.plgn import KIND, Plgn
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
 from sigforge.methods.weights import MODEL, save_weights
@@ -159,7 +160,7 @@ def make_scores(data: Path, task: str, pairs: list[Pair], metrics) -> None:
             write_image(path, rule(*(luma(read_image(source)[0]) for source in (pair.a_path, pair.b_path))))
             rows += score_image((pair, method, path), metrics=select_metrics(metrics))
     target = data / "evaluate" / task
-    write_rows(target / "metrics.parquet", rows)
+    write_scores(target / "metrics.parquet", rows)
     summary = evaluate.summarise(rows, task, len(pairs), "f" * 64) | {"colour": describe(task)}
     (target / "summary.json").write_text(json.dumps(summary))
 

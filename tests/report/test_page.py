@@ -10,6 +10,7 @@ from pyarrow import parquet
 from sigforge.core.errors import UserError
 from sigforge.dataset.tables import PAIRS, read_pairs, write_table
 from sigforge.evaluation.result_tables import build_tables
+from sigforge.evaluation.score_rows import ScoreRow, read_scores
 from sigforge.methods.weights import HISTORY, MODEL
 from sigforge.metrics import select_metrics
 from sigforge.report.html import places
@@ -72,7 +73,9 @@ def test_subtasks_have_tables_of_their_own(page):
 def test_means_are_those_of_the_parquet(project):
     values = parquet.read_table(project / "data/evaluate/vif/metrics.parquet").to_pandas()
     expected = values.groupby(["method", "metric"])["value"].mean()
-    rows = build_tables("vif", values.to_dict("records"), select_metrics(METRICS), ours="sigfusion")[0].rows
+    rows = build_tables(
+        "vif", read_scores(project / "data/evaluate/vif/metrics.parquet"), select_metrics(METRICS), ours="sigfusion"
+    )[0].rows
     for row in rows:
         for name, cell in zip(METRICS, row.cells, strict=True):
             assert cell.mean == pytest.approx(expected[row.method, name])
@@ -187,7 +190,7 @@ def test_simulated_demo_data_is_said_at_every_result(page):
 
 def test_gallery_size_follows_the_parameter(copy):
     pairs = read_pairs("data/ingest/mif/pairs.parquet")
-    values = parquet.read_table("data/evaluate/mif/metrics.parquet").to_pylist()
+    values = read_scores(Path("data/evaluate/mif/metrics.parquet"))
     table = build_tables("mif", values, select_metrics(METRICS), ours="sigfusion")[0]
     tests = [pair.subtask for pair in pairs if pair.split == "test"]
     for size in (1, 2, 3):
@@ -247,7 +250,7 @@ def test_command_line_says_what_is_missing_in_one_line(tmp_path, monkeypatch, ca
 
 def test_places_orders_by_firsts():
     rows = [
-        {"pair_id": "p", "subtask": "", "method": method, "metric": metric, "value": value}
+        ScoreRow("p", "", method, metric, value)
         for method, pair in {"a": (1, 2), "sigfusion": (3, 1), "b": (2, 3)}.items()
         for metric, value in zip(("q_g", "sd"), pair, strict=True)
     ]

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from sigforge.cli.console import say
-from sigforge.cli.inputs import FuseJob, match, report_left_out, report_notes, require_same_size
+from sigforge.cli.inputs import FilePair, match, report_left_out, report_notes
 from sigforge.core.device import pick_device
 from sigforge.core.errors import ImageError, NameRefused, UserError
 from sigforge.core.escape import escape_terminal
-from sigforge.core.images import read_image, write_image
+from sigforge.core.images import read_image, require_same_size, write_image
 from sigforge.core.progress import progress
 from sigforge.dataset.doubts import Doubt, Source, doubts_about, told
 from sigforge.dataset.tables import Quarantined
@@ -67,7 +67,7 @@ def fuse_inputs(a: Path, b: Path, out: Path, *, task: str, model: str, options: 
 
 
 def fuse_job(
-    job: FuseJob, fuse: LumaFusion, task: str, device: str, doubts: list[Doubt] | None = None
+    job: FilePair, fuse: LumaFusion, task: str, device: str, doubts: list[Doubt] | None = None
 ) -> tuple[np.ndarray, int]:
     """Fuse one pair of files.
 
@@ -92,11 +92,11 @@ def fuse_job(
     return fuse_arrays(fuse, a, b, task, device=device), 16 if deep else 8
 
 
-def _refused(job: FuseJob, error: NameRefused) -> Quarantined:
+def _refused(job: FilePair, error: NameRefused) -> Quarantined:
     return Quarantined(job.a, "fuse", "odd_name", f"result: {error}")
 
 
-def plan_outputs(jobs: Sequence[FuseJob], out: Path, sources: tuple[Path, Path]) -> list[Path]:
+def plan_outputs(jobs: Sequence[FilePair], out: Path, sources: tuple[Path, Path]) -> list[Path]:
     """Where each result goes.
 
     Args:

@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from sigforge.core.errors import ImageError, UserError
 from sigforge.core.escape import escape_terminal
 from sigforge.dataset.contents import contents
@@ -16,7 +14,7 @@ from sigforge.dataset.tasks import MODALITIES
 
 
 @dataclass(frozen=True)
-class FuseJob:
+class FilePair:
     """Two source files and the stem they share, or that of the first."""
 
     name: str
@@ -24,7 +22,7 @@ class FuseJob:
     b: str
 
 
-def match(a: Path, b: Path) -> tuple[list[FuseJob], list[Quarantined]]:
+def match(a: Path, b: Path) -> tuple[list[FilePair], list[Quarantined]]:
     """The pair of two files, or the pairs of two folders and the files without a partner.
 
     Raises:
@@ -36,11 +34,11 @@ def match(a: Path, b: Path) -> tuple[list[FuseJob], list[Quarantined]]:
     if a.is_dir() is not b.is_dir():
         raise UserError(f"{a} and {b}: a file and a folder do not pair: give two files or two folders")
     if not a.is_dir():
-        return [FuseJob(a.stem, str(a), str(b))], []
+        return [FilePair(a.stem, str(a), str(b))], []
     # Task, source and licence only label what a manifest would hold.
     task = "vif"
     found, left_out = pair_folders(a, b, task=task, subtask=next(iter(MODALITIES[task])), source="", licence="")
-    return [FuseJob(Path(pair.a_path).stem, pair.a_path, pair.b_path) for pair in found], left_out
+    return [FilePair(Path(pair.a_path).stem, pair.a_path, pair.b_path) for pair in found], left_out
 
 
 def report_notes(*paths: Path, deep: bool = False) -> None:
@@ -48,14 +46,6 @@ def report_notes(*paths: Path, deep: bool = False) -> None:
     for folder in dict.fromkeys(path for path in paths if path.is_dir()):
         for note in contents(folder, deep=deep).notes:
             print(escape_terminal(f"note: {note.path}: {note.detail}"), file=sys.stderr)
-
-
-def require_same_size(first: tuple[str, np.ndarray], other: tuple[str, np.ndarray]) -> None:
-    """Raise an ImageError that names both (path, pixels) if they differ in height or width."""
-    (path, pixels), (other_path, other_pixels) = first, other
-    if pixels.shape[:2] != other_pixels.shape[:2]:
-        sizes = [f"{shape[1]}x{shape[0]}" for shape in (other_pixels.shape, pixels.shape)]
-        raise ImageError(other_path, "different_size", f"is {sizes[0]}, but {path} is {sizes[1]} (width x height)")
 
 
 def report_left_out(left_out: Iterable[ImageError | Quarantined]) -> None:

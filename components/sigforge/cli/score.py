@@ -12,15 +12,16 @@ from rich.text import Text
 
 from sigforge.cli.console import named, say, show
 from sigforge.cli.inputs import report_left_out, report_notes
-from sigforge.cli.scoring import LUMA, SOURCES, ScoringPlan, ScoringUnit, plan_units, score_units
+from sigforge.cli.matching import ScoringPlan, plan_units
 from sigforge.core.errors import UserError
 from sigforge.core.escape import escape_terminal
 from sigforge.core.parallel import run_units
 from sigforge.core.progress import progress
 from sigforge.evaluation.distributions import check_format, write_plot
+from sigforge.evaluation.file_scores import LUMA, SOURCES, ScoringUnit, score_units
 from sigforge.evaluation.leaderboard import TEST_LABEL, BoardCell, Leaderboard, build_leaderboard
 from sigforge.evaluation.references import REFERENCES, is_reference
-from sigforge.evaluation.score_table import Scores
+from sigforge.evaluation.score_matrix import ScoreMatrix
 from sigforge.evaluation.table_formats import PrintedHead, format_of, write_table
 from sigforge.metrics import Metric, select_metrics
 
@@ -47,14 +48,14 @@ class ScoreOutputs:
         if self.plot:
             check_format(self.plot)
 
-    def write_scores(self, scores: Scores, notes: Sequence[str]) -> None:
+    def write_scores(self, scores: ScoreMatrix, notes: Sequence[str]) -> None:
         """Write the scores of every image."""
         if self.csv:
             scores.write_csv(self.csv)
         if self.parquet:
             scores.write_parquet(self.parquet, {"notes": "\n".join(notes)})
 
-    def write_summary(self, scores: Scores, board: Leaderboard) -> None:
+    def write_summary(self, scores: ScoreMatrix, board: Leaderboard) -> None:
         """Write the leaderboard and the plot, over the pairs that every method has."""
         for path in self.leaderboards:
             write_table(path, board.printed())
@@ -114,7 +115,7 @@ def score_inputs(
     return 1 if plan.bad or bad or (strict and plan.missing) else 0
 
 
-def run_plan(plan: ScoringPlan, metrics: Sequence[Metric], workers: int) -> tuple[Scores, Counter, bool]:
+def run_plan(plan: ScoringPlan, metrics: Sequence[Metric], workers: int) -> tuple[ScoreMatrix, Counter, bool]:
     """Score every unit, over processes, with progress on stderr.
 
     Args:
@@ -125,7 +126,7 @@ def run_plan(plan: ScoringPlan, metrics: Sequence[Metric], workers: int) -> tupl
     Returns:
         the scores, counts of the kinds of file read, and whether a file could not be used.
     """
-    scores, seen, bad = Scores.empty(plan.pairs, plan.methods, metrics), Counter(), False
+    scores, seen, bad = ScoreMatrix.empty(plan.pairs, plan.methods, metrics), Counter(), False
     with progress("score", len(plan.units)) as bar:
         for results in run_units(partial(score_units, metrics=metrics), chunks(plan.units, workers), workers=workers):
             for result in results:
@@ -165,7 +166,7 @@ def warn_of_raw_files(seen: Counter, methods: Sequence[str]) -> None:
             print(escape_terminal(line), file=sys.stderr)
 
 
-def describe_inputs(scores: Scores, seen: Counter) -> Iterator[str]:
+def describe_inputs(scores: ScoreMatrix, seen: Counter) -> Iterator[str]:
     """What a reader has to know of the pixels and the pairs behind the numbers."""
     files, colour, deep = (sum(n for (kind, _), n in seen.items() if kind == k) for k in ("file", "colour", "deep"))
     yield f"scored on the luma of colour images, {LUMA} ({colour} of {files} files), rounded to 8 bits"

@@ -197,6 +197,14 @@ def encode_webp(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def require_same_size(first: tuple[str, np.ndarray], other: tuple[str, np.ndarray]) -> None:
+    """Raise an ImageError that names both (path, pixels) if they differ in height or width."""
+    (path, pixels), (other_path, other_pixels) = first, other
+    if pixels.shape[:2] != other_pixels.shape[:2]:
+        sizes = [f"{shape[1]}x{shape[0]}" for shape in (other_pixels.shape, pixels.shape)]
+        raise ImageError(other_path, "different_size", f"is {sizes[0]}, but {path} is {sizes[1]} (width x height)")
+
+
 def to_uint8(array: np.ndarray) -> np.ndarray:
     """Turn floats in [0, 1] into 0..255, clipped and rounded half up; uint8 passes unchanged.
 

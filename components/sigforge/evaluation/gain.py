@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sigforge.evaluation.result_tables import SIMULATED_DATA
+from sigforge.evaluation.score_rows import ScoreRow
 from sigforge.evaluation.statistics import RESAMPLES, bootstrap_interval
 from sigforge.evaluation.table_formats import UNDEFINED, Mark, PrintedCell, PrintedGrid, PrintedHead, PrintedTable
 from sigforge.methods.systems.method import AFTER_SYNTHETIC
@@ -76,15 +77,15 @@ class GainTable:
         return PrintedTable(f"Gain: {self.task}", self.caption, [PrintedGrid(heads, rows)])
 
 
-def build_gain(task: str, values: Sequence[dict], metrics: Sequence[Metric], *, simulated: bool) -> GainTable:
+def build_gain(task: str, values: Sequence[ScoreRow], metrics: Sequence[Metric], *, simulated: bool) -> GainTable:
     """The table of a task; without rows where no system was trained both ways.
 
     Args:
-        values: rows ``pair_id, method, metric, value`` of ``metrics.parquet``.
+        values: the rows of ``metrics.parquet``.
         metrics: in the order of the columns.
     """
-    scores = {(row["method"], row["metric"], row["pair_id"]): row["value"] for row in values}
-    methods, pairs = {row["method"] for row in values}, sorted({row["pair_id"] for row in values})
+    scores = {(row.method, row.metric, row.pair_id): row.value for row in values}
+    methods, pairs = {row.method for row in values}, sorted({row.pair_id for row in values})
     systems = sorted(name for name in methods if name + AFTER_SYNTHETIC in methods)
 
     def column(method: str, metric: str) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from sigforge.core.escape import csv_text
 from sigforge.evaluation.both import both_ranks
 from sigforge.evaluation.references import copies, is_reference, references_last
+from sigforge.evaluation.score_rows import ScoreRow
 from sigforge.evaluation.table_formats import (
     BOTH_HEAD,
     UNDEFINED,
@@ -118,19 +119,19 @@ class ResultTable:
 
 
 def build_tables(
-    task: str, values: Sequence[dict], metrics: Sequence[Metric], *, ours: str, simulated: bool = False
+    task: str, values: Sequence[ScoreRow], metrics: Sequence[Metric], *, ours: str, simulated: bool = False
 ) -> list[ResultTable]:
     """The table over all pairs and, where there are several subtasks, one for each.
 
     Args:
-        values: rows ``pair_id, subtask, method, metric, value`` of ``metrics.parquet``.
+        values: the rows of ``metrics.parquet``.
         metrics: in the order of the columns.
         ours: the method listed last and marked; behind it copies and collage.
     """
-    subtasks = sorted({row["subtask"] for row in values})
+    subtasks = sorted({row.subtask for row in values})
     parts = {"": values}
     if len(subtasks) > 1:
-        parts |= {name: [row for row in values if row["subtask"] == name] for name in subtasks}
+        parts |= {name: [row for row in values if row.subtask == name] for name in subtasks}
     return [_table(task, name, rows, metrics, ours, simulated) for name, rows in parts.items()]
 
 
@@ -156,18 +157,18 @@ def _printed(row: TableRow) -> list[PrintedCell]:
 
 
 def _table(
-    task: str, subtask: str, values: Sequence[dict], metrics: Sequence[Metric], ours: str, simulated: bool
+    task: str, subtask: str, values: Sequence[ScoreRow], metrics: Sequence[Metric], ours: str, simulated: bool
 ) -> ResultTable:
-    methods = references_last(sorted({row["method"] for row in values}, key=lambda name: (name == ours, name)))
+    methods = references_last(sorted({row.method for row in values}, key=lambda name: (name == ours, name)))
     grouped: dict[tuple[str, str], list[float]] = {}
     for row in values:
-        grouped.setdefault((row["method"], row["metric"]), []).append(row["value"])
+        grouped.setdefault((row.method, row.metric), []).append(row.value)
     columns = [_column({name: grouped[name, metric.name] for name in methods}, metric) for metric in metrics]
     cells = dict(zip(methods, zip(*columns, strict=True), strict=True))
     means = {name: {m.name: cell.mean for m, cell in zip(metrics, row, strict=True)} for name, row in cells.items()}
     both = both_ranks(means)
     rows = (TableRow(method, method == ours, row, both.get(method)) for method, row in cells.items())
-    pairs = len({row["pair_id"] for row in values})
+    pairs = len({row.pair_id for row in values})
     return ResultTable(task, subtask, pairs, simulated, tuple(metrics), tuple(rows), tuple(copies(means)))
 
 

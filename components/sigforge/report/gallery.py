@@ -14,6 +14,7 @@ from sigforge.core.colour import luma
 from sigforge.core.images import encode_webp, read_image, to_uint8
 from sigforge.dataset.tables import Pair
 from sigforge.dataset.tasks import modalities
+from sigforge.evaluation.score_rows import ScoreRow
 from sigforge.metrics import Metric
 
 OVERVIEW = 320
@@ -136,7 +137,7 @@ def data_uri(data: bytes, kind: str = "image/webp") -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def scores_of(pair_id: str, values: Sequence[dict], metric: Metric) -> dict[str, tuple[str, str]]:
+def scores_of(pair_id: str, values: Sequence[ScoreRow], metric: Metric) -> dict[str, tuple[str, str]]:
     """What one metric says of one pair.
 
     Args:
@@ -148,9 +149,9 @@ def scores_of(pair_id: str, values: Sequence[dict], metric: Metric) -> dict[str,
         symbol and value with three digits, by method.
     """
     return {
-        row["method"]: (metric.symbol, f"{row['value']:.3f}")
+        row.method: (metric.symbol, f"{row.value:.3f}")
         for row in values
-        if (row["pair_id"], row["metric"]) == (pair_id, metric.name)
+        if (row.pair_id, row.metric) == (pair_id, metric.name)
     }
 
 

@@ -6,6 +6,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +20,10 @@ from sigforge.dataset.corpus import corpora, fused_by_all
 from sigforge.dataset.tables import Pair, read_pairs
 from sigforge.dataset.tasks import OURS
 from sigforge.evaluation.both import both_ranks
+from sigforge.evaluation.corpus_scores import FOLDER as SCORES
+from sigforge.evaluation.corpus_scores import score_methods
 from sigforge.evaluation.references import copies, references_last
-from sigforge.evaluation.scores import FOLDER as SCORES
-from sigforge.evaluation.scores import score_methods, write_rows
+from sigforge.evaluation.score_rows import ScoreRow, write_scores
 from sigforge.methods.apply import fuse_files
 from sigforge.methods.registry import get_method
 from sigforge.methods.systems.method import method_of_system, tabled_systems
@@ -38,7 +40,7 @@ def run(context: StageContext) -> None:
     if not pairs:
         raise UserError(f"no test pair of {task}; raise 'ingest.{task}.splits.test' or give more pairs")
     systems = tabled_systems(context.folder("systems"), context.folder("transfer"))
-    folder = open_folder(context.folder(), key_of(code=["sigforge.evaluation.scores"]))
+    folder = open_folder(context.folder(), key_of(code=["sigforge.evaluation.corpus_scores"]))
     others = corpora(context.folder("fuse"))
     pairs = fused_by_all(pairs, others)
     device = str(pick_device(params.compute.device).torch)
@@ -49,7 +51,7 @@ def run(context: StageContext) -> None:
     fused |= others
     with progress(context.name, len(fused) * len(pairs)) as bar:
         rows = score_methods(folder, fused, pairs, params.evaluate.chosen, workers=params.compute.workers, bar=bar)
-    write_rows(folder / "metrics.parquet", rows)
+    write_scores(folder / "metrics.parquet", rows)
     summary = summarise(rows, task, len(pairs), model_fingerprint(model))
     write_atomic(folder / "summary.json", json.dumps(summary, indent=1))
     for method, values in summary["methods"].items():
@@ -97,7 +99,7 @@ def fuse_pairs(
     return made
 
 
-def summarise(rows: Sequence[dict], task: str, count: int, fingerprint: str) -> dict:
+def summarise(rows: Sequence[ScoreRow], task: str, count: int, fingerprint: str) -> dict[str, Any]:
     """Means per method and metric, with all that a reader needs to know what they are means of.
 
     Args:
@@ -112,7 +114,7 @@ def summarise(rows: Sequence[dict], task: str, count: int, fingerprint: str) -> 
     """
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        values[row["method"]][row["metric"]].append(row["value"])
+        values[row.method][row.metric].append(row.value)
     means = {method: {name: _mean(found) for name, found in metrics.items()} for method, metrics in values.items()}
     means = {method: means[method] for method in references_last(means)}
     facts = {"task": task, "pairs": count, "colour": describe(task), "model": fingerprint}

@@ -13,11 +13,11 @@ from sigforge.core.colour import luma
 from sigforge.core.errors import UserError
 from sigforge.core.files import sha256_file, write_atomic
 from sigforge.core.images import read_image
-from sigforge.core.parquet import read_table
 from sigforge.dataset.tables import Pair, Photo, read_pairs, read_photos
 from sigforge.dataset.tasks import MODALITIES, OURS, SIMULATED, SPLITS, TASKS, all_modalities, modalities
 from sigforge.evaluation import gain
 from sigforge.evaluation.result_tables import ResultTable, build_tables, csv_of_results
+from sigforge.evaluation.score_rows import ScoreRow, read_scores
 from sigforge.evaluation.table_formats import to_latex, to_markdown
 from sigforge.methods.produce import configured
 from sigforge.methods.registry import FusionMethod, get_method
@@ -150,15 +150,15 @@ def system_curves(context: StageContext, task: str) -> Iterator[tuple[str, str]]
         yield name, curves_figure(list(zip(titles, map(read_history, runs), strict=True)), f"{task}-{name}")
 
 
-def metric_values(context: StageContext, task: str) -> list[dict]:
+def metric_values(context: StageContext, task: str) -> list[ScoreRow]:
     """The rows that stage ``evaluate`` wrote.
 
     Raises:
         UserError: there are none, or none of a configured metric.
     """
     path = need(context.folder("evaluate", task) / "metrics.parquet", f"evaluate@{task}")
-    values = read_table(path).to_pylist()
-    if absent := set(context.params.evaluate.metrics) - {row["metric"] for row in values}:
+    values = read_scores(path)
+    if absent := set(context.params.evaluate.metrics) - {row.metric for row in values}:
         raise UserError(f"{path}: has no value of {', '.join(sorted(absent))}; run 'dvc repro evaluate@{task}'")
     return values
 
@@ -183,7 +183,7 @@ def is_simulated(pair: Pair) -> bool:
 
 
 def gallery(
-    context: StageContext, task: str, pairs: Sequence[Pair], table: ResultTable, values: Sequence[dict]
+    context: StageContext, task: str, pairs: Sequence[Pair], table: ResultTable, values: Sequence[ScoreRow]
 ) -> Iterator[GalleryScene]:
     """The first test pairs, subtasks in turn, as every method of the table fused them.
 
@@ -194,7 +194,7 @@ def gallery(
         table: whose methods are shown, in its order; its first metric stands below each image.
         values: rows of ``metrics.parquet``.
     """
-    scored = {row["pair_id"] for row in values}
+    scored = {row.pair_id for row in values}
     tests = [pair for pair in pairs if pair.pair_id in scored]
     turns = {name: [pair for pair in tests if pair.subtask == name] for name in MODALITIES[task]}
     order = sorted(tests, key=lambda pair: turns[pair.subtask].index(pair))

@@ -1,4 +1,4 @@
-"""Scores of many images: one number per pair, method and metric, and the files that hold them."""
+"""Scores of many images as one matrix, pair by method by metric, and the files that hold them."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ PAIRS = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class ScoreMatrix:
     """Scores of M methods by K metrics on P pairs: eight bytes each, and nothing else grows with the images.
 
     Args:
@@ -29,7 +29,7 @@ class Scores:
 
     Example:
         >>> from sigforge.metrics import select_metrics
-        >>> scores = Scores.empty(["day", "night"], ["gff"], select_metrics("q_g, sd"))
+        >>> scores = ScoreMatrix.empty(["day", "night"], ["gff"], select_metrics("q_g, sd"))
         >>> scores.put(0, 0, (0.7, 40.0))
         >>> scores.scored.ravel().tolist(), len(scores.shared)
         ([True, False], 1)
@@ -42,7 +42,7 @@ class Scores:
     scored: np.ndarray
 
     @classmethod
-    def empty(cls, pairs: Sequence[str], methods: Sequence[str], metrics: Sequence[Metric]) -> "Scores":
+    def empty(cls, pairs: Sequence[str], methods: Sequence[str], metrics: Sequence[Metric]) -> "ScoreMatrix":
         """Room for scores, none there yet.
 
         Args:

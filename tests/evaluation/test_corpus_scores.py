@@ -9,8 +9,9 @@ from sigforge.core.files import sha256_file
 from sigforge.core.images import read_image, write_image
 from sigforge.core.progress import Progress
 from sigforge.dataset.tables import Pair
+from sigforge.evaluation.corpus_scores import FOLDER, score_methods
 from sigforge.evaluation.references import REFERENCES
-from sigforge.evaluation.scores import FOLDER, SCHEMA, score_methods, write_rows
+from sigforge.evaluation.score_rows import SCHEMA, read_scores, write_scores
 from sigforge.metrics import select_metrics
 
 METRICS = select_metrics("sd, mi")
@@ -52,7 +53,7 @@ def doctor(folder, method):
 
 
 def values(rows):
-    return {(row["method"], row["metric"], row["pair_id"]): row["value"] for row in rows}
+    return {(row.method, row.metric, row.pair_id): row.value for row in rows}
 
 
 def scored(*args):
@@ -63,7 +64,7 @@ def test_rows_are_sorted_and_those_of_the_metric_itself(tmp_path, pairs, fused):
     rows = score_methods(tmp_path, fused, pairs, METRICS, bar=(bar := Progress("score", 4)))
     keys = list(values(rows))
     assert keys == sorted(keys) and len(keys) == 8 + 3 * 4 and (bar.done, bar.found) == (4, 0)
-    assert {row["subtask"] for row in rows} == {"vif"}
+    assert {row.subtask for row in rows} == {"vif"}
     grey = np.rint(image(100) * 255)
     assert values(rows)["max", "sd", "p0"] == pytest.approx(grey.std(), rel=1e-3)
     for name, path in (("a alone", pairs[0].a_path), ("b alone", pairs[0].b_path)):
@@ -97,5 +98,6 @@ def test_other_metrics_other_sources_and_methods_that_left(tmp_path, pairs, fuse
 
 def test_a_table_of_scores_reads_back(tmp_path, pairs, fused):
     rows = scored(tmp_path, fused, pairs, METRICS)
-    write_rows(tmp_path / "metrics.parquet", rows)
-    assert pq.read_table(tmp_path / "metrics.parquet").to_pylist() == rows
+    write_scores(tmp_path / "metrics.parquet", rows)
+    assert read_scores(tmp_path / "metrics.parquet") == rows
+    assert pq.read_table(tmp_path / "metrics.parquet").to_pylist() == [vars(row) for row in rows]

@@ -1,35 +1,30 @@
-"""Scores of fused images, kept per method, so that only a method whose images changed is measured again."""
+"""Measuring the fused images of whole corpora; kept per method, so that only what changed is measured again."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
 from sigforge.core.colour import luma
-from sigforge.core.files import atomic_path, hash_of, sha256_file
+from sigforge.core.files import hash_of, sha256_file
 from sigforge.core.images import read_image
 from sigforge.core.parallel import run_units
-from sigforge.core.parquet import read_table
 from sigforge.core.progress import Progress
 from sigforge.core.provenance import code_hash
 from sigforge.dataset.tables import Pair
 from sigforge.evaluation.references import REFERENCES, is_reference, reference_images
+from sigforge.evaluation.score_rows import ScoreRow, read_scores, write_scores
 from sigforge.metrics import Metric, score
 
-SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("pair_id", "subtask", "method", "metric")] + [("value", pa.float64())]
-)
 FOLDER = "scores"
 MANY = 100
 """Images for which starting worker processes pays."""
 
 _MADE_FROM = b"made_from"
 
-Row = dict[str, object]
 Fused = Mapping[str, Path]
 """Pair id to fused image."""
 
@@ -42,8 +37,8 @@ def score_methods(
     *,
     workers: int = 1,
     bar: Progress,
-) -> list[Row]:
-    """Rows of :data:`SCHEMA` for every method, pair and metric, sorted; for copies and the collage as well.
+) -> list[ScoreRow]:
+    """A row for every method, pair and metric, sorted; for copies and the collage as well.
 
     Args:
         folder: keeps ``scores/<method>.parquet``; those of other methods, and those of other images, are removed.
@@ -59,35 +54,29 @@ def score_methods(
         if stale.stem not in (*fused, *REFERENCES):
             stale.unlink()
     code = code_hash("sigforge.evaluation.references", *(metric.module for metric in metrics))
-    fused = {**fused, **dict.fromkeys(REFERENCES, None)}
-    rows: list[Row] = []
+    everything: dict[str, Fused | None] = {**fused, **dict.fromkeys(REFERENCES)}
+    rows: list[ScoreRow] = []
     pending: dict[str, str] = {}
-    for method, images in fused.items():
+    for method, images in everything.items():
         made_from = _made_from(images, pairs, metrics, code)
         if (found := _read(kept / f"{method}.parquet", made_from)) is None:
             pending[method] = made_from
             continue
         rows += found
         bar.find(0 if is_reference(method) else len(pairs))
-    for method, measured in _measure(pending, fused, pairs, metrics, workers, bar):
-        _write(kept / f"{method}.parquet", measured, SCHEMA.with_metadata({_MADE_FROM: pending[method]}))
+    for method, measured in _measure(pending, everything, pairs, metrics, workers, bar):
+        write_scores(kept / f"{method}.parquet", measured, {_MADE_FROM: pending[method]})
         rows += measured
     return _sorted(rows)
 
 
-def score_image(unit: tuple[Pair, str, Path | None], *, metrics: Sequence[Metric]) -> list[Row]:
+def score_image(unit: tuple[Pair, str, Path | None], *, metrics: Sequence[Metric]) -> list[ScoreRow]:
     """All metrics of one fused image, on luma of the final 8-bit files; of a copy or the collage without a file."""
     pair, method, path = unit
     a, b = _luma(pair.a_path), _luma(pair.b_path)
     fused = reference_images(a, b)[method] if path is None else _luma(path)
     values = score(*(torch.from_numpy(plane)[None, None] for plane in (fused, a, b)), metrics=metrics)
-    facts = {"pair_id": pair.pair_id, "subtask": pair.subtask, "method": method}
-    return [facts | {"metric": name, "value": float(value[0])} for name, value in values.items()]
-
-
-def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """A table of scores as Parquet."""
-    _write(path, rows, SCHEMA)
+    return [ScoreRow(pair.pair_id, pair.subtask, method, name, float(value[0])) for name, value in values.items()]
 
 
 def _measure(
@@ -97,13 +86,13 @@ def _measure(
     metrics: Sequence[Metric],
     workers: int,
     bar: Progress,
-) -> Iterator[tuple[str, list[Row]]]:
+) -> Iterator[tuple[str, list[ScoreRow]]]:
     """Method by method, as each is complete."""
     units = [(pair, name, (fused[name] or {}).get(pair.pair_id)) for name in pending for pair in pairs]
     work = partial(score_image, metrics=metrics)
-    measured: dict[str, list[list[Row]]] = {method: [] for method in pending}
+    measured: dict[str, list[list[ScoreRow]]] = {method: [] for method in pending}
     for found in run_units(work, units, workers=workers if len(units) > MANY else 1):
-        method = str(found[0]["method"])
+        method = found[0].method
         measured[method].append(found)
         if not is_reference(method):
             bar.advance()
@@ -111,8 +100,8 @@ def _measure(
             yield method, _sorted(row for one in measured.pop(method) for row in one)
 
 
-def _sorted(rows: Iterable[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: tuple(row[name] for name in ("method", "metric", "pair_id")))
+def _sorted(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
+    return sorted(rows, key=lambda row: (row.method, row.metric, row.pair_id))
 
 
 def _made_from(images: Fused | None, pairs: Sequence[Pair], metrics: Sequence[Metric], code: str) -> str:
@@ -122,16 +111,10 @@ def _made_from(images: Fused | None, pairs: Sequence[Pair], metrics: Sequence[Me
     return hash_of([facts, [metric.name for metric in metrics], code])
 
 
-def _read(path: Path, made_from: str) -> list[Row] | None:
-    if not path.exists():
+def _read(path: Path, made_from: str) -> list[ScoreRow] | None:
+    if not path.exists() or (pq.read_schema(path).metadata or {}).get(_MADE_FROM) != made_from.encode():
         return None
-    table = read_table(path)
-    return table.to_pylist() if table.schema.metadata.get(_MADE_FROM) == made_from.encode() else None
-
-
-def _write(path: Path, rows: Sequence[Row], schema: pa.Schema) -> None:
-    with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), temporary)
+    return read_scores(path)
 
 
 def _luma(path: Path | str) -> np.ndarray:
