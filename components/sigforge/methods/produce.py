@@ -193,6 +193,9 @@ def _external(
 
 
 def _on_device(folder: Path, identity: dict[str, object], fuse: LumaFusion, compute: CorpusCompute) -> CorpusRecipe:
+    identity = identity | {
+        "device": compute.device
+    }  # a corpus begun on a CPU is not ended on a GPU, whose last digits differ
     make = partial(_fuse_on_device, fuse=fuse, device=compute.device, writer=CorpusWriter(folder, hash_of(identity)))
     return CorpusRecipe(identity, make)
 

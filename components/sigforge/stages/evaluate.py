@@ -88,7 +88,7 @@ def fuse_pairs(
         the file of every pair's image, by pair id.
     """
     sources = [[pair.pair_id, pair.a_sha256, pair.b_sha256] for pair in pairs]
-    open_folder(folder, key_of(sources, files=[model], code=["sigforge.methods.apply", method.module]))
+    open_folder(folder, key_of(sources, device, files=[model], code=["sigforge.methods.apply", method.module]))
     made = {pair.pair_id: folder / f"{pair.pair_id}.png" for pair in pairs}
     missing = [pair for pair in pairs if not made[pair.pair_id].exists()]
     fuse = method.with_weights(model, device=device).fuse if missing else None
