@@ -95,6 +95,16 @@ def ensure_store() -> str:
         return _client()[1]
 
 
+def database_uri() -> str:
+    """The ledger's address.
+
+    In an address ``%2F`` and ``?`` mean other things than in a folder's name, and escaped MLflow would make a folder of
+    that spelling; so there the address starts from the working folder.
+    """
+    path = str(DATABASE.resolve())
+    return f"sqlite:///{DATABASE}" if set("%?") & set(path) else f"sqlite:///{path}"
+
+
 def reproduce_id() -> str:
     """What makes two reproduces the same: the commit and the parameters."""
     return f"{commit()}-{params_hash()}"
@@ -173,7 +183,7 @@ def _client() -> tuple["MlflowClient", str]:
     warnings.filterwarnings("ignore", module="mlflow")
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=f"sqlite:///{DATABASE.resolve()}")
+    client = MlflowClient(tracking_uri=database_uri())
     found = client.get_experiment_by_name(EXPERIMENT)
     identifier = found.experiment_id if found else client.create_experiment(EXPERIMENT, ARTIFACTS.resolve().as_uri())
     return client, identifier

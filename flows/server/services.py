@@ -94,7 +94,7 @@ def mlflow_page() -> Service:
     text = os.environ.get(MLFLOW_PORT, "5000")
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise UserError(f"{MLFLOW_PORT}={text}: not a port; give a number from 1 to 65535")
-    store = f"sqlite:///{tracking.DATABASE.resolve()}"
+    store = tracking.database_uri()
     root = tracking.ARTIFACTS.resolve().as_uri()
     command = (sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--default-artifact-root", root)
     command += ("--host", LOCAL[0], "--port", text, "--workers", "1")
