@@ -6,6 +6,8 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
+from sigforge.core.escape import escape_code, escape_markdown
+
 DATA = Path("data")
 
 
@@ -50,7 +52,7 @@ def overview(_part: str) -> str:
     """The scores of all tasks, and where the report lies."""
     tables = [scores(path.parent.name) for path in sorted((DATA / "evaluate").glob("*/summary.json"))]
     page = DATA / "report" / "index.html"
-    return "\n\n".join([f"Report: `{page.resolve()}`", *tables]) if page.exists() else ""
+    return "\n\n".join([f"Report: {escape_code(str(page.resolve()))}", *tables]) if page.exists() else ""
 
 
 def markdown_table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
@@ -63,7 +65,11 @@ def markdown_table(header: Sequence[object], rows: Iterable[Sequence[object]]) -
         | 1 | 2 |
     """
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return escape_markdown(value) if isinstance(value, str) else str(value)
 
 
 TABLES: dict[str, Callable[[str], str]] = {"evaluate": scores, "synth": shards, "report": overview}

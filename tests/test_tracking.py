@@ -22,17 +22,17 @@ PARAMS = (ROOT / "params.yaml").read_text()
 
 WRITES = """
 from pathlib import Path
-from components import tracking
-from sigforge.training.loop import Row
+from sigforge import tracking
+from sigforge.training.loop import HistoryRow
 with tracking.stage_run("fuse", "vif", PARAMETERS) as run:
     run.value("pairs", 8)
-    run.metrics([Row(step, "loss", 1 / (step + 1)) for step in range(600)])
+    run.metrics([HistoryRow(step, "loss", 1 / (step + 1)) for step in range(600)])
     run.file(Path("table.md"), "tables")
     run.dataset("vif pairs", Path("table.md"))
 """
 FAILS_THEN_DIES = """
 import os, signal, sqlite3, time
-from components import tracking
+from sigforge import tracking
 from sigforge.core.errors import UserError
 try:
     with tracking.stage_run("plgn", "vif", {}) as run:
@@ -240,3 +240,19 @@ def test_a_broken_store_costs_a_warning_and_nothing_else(on, tmp_path, monkeypat
     assert time.monotonic() - started < 20
     said = capsys.readouterr().err
     assert said.startswith("warning: the MLflow ledger mlflow.db could not be written (") and said.count("\n") == 1
+
+
+def test_a_folder_may_be_called_anything(on, tmp_path, monkeypatch):
+    name = "feature%2Fx a?b#c &= d"
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    Path("params.yaml").write_text(PARAMS)
+    started = time.monotonic()
+    with tracking.stage_run("ingest", "vif", {"fuse.vif.run [ours]": 1}) as run:
+        run.value("seconds_per_pair_run [ours]", 3)
+        run.file(Path("params.yaml"), "tables")
+    with contextlib.closing(sqlite3.connect("mlflow.db")) as database:
+        assert database.execute("SELECT status FROM runs WHERE name = 'ingest@vif'").fetchall() == [("FINISHED",)]
+        assert database.execute("SELECT value FROM metrics").fetchall() == [(3.0,)]
+    assert list(Path("mlartifacts").rglob("tables/params.yaml"))
+    assert [path.name for path in tmp_path.iterdir()] == [name] and time.monotonic() - started < 100

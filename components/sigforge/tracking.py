@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from sigforge.core.escape import escape_mlflow
 from sigforge.core.files import sha256_file
 from sigforge.training.loop import HistoryRow
 
@@ -159,7 +160,7 @@ def _write(client: "MlflowClient", run_id: str, run: StageRun) -> None:
     from mlflow.entities import Dataset, DatasetInput, Metric
 
     now = int(time.time() * 1000)
-    entries = [Metric(row.name, row.value, now, row.step) for row in run.rows]
+    entries = [Metric(escape_mlflow(row.name), row.value, now, row.step) for row in run.rows]
     for start in range(0, len(entries), BATCH):
         client.log_batch(run_id, metrics=entries[start : start + BATCH])
     inputs = [DatasetInput(Dataset(name, sha256_file(path)[:32], "local", str(path))) for name, path in run.datasets]
@@ -173,7 +174,7 @@ def _log_parameters(client: "MlflowClient", run_id: str, parameters: dict[str, o
     from mlflow.entities import Param
 
     # MLflow cuts longer values silently; the whole file is kept as an artifact of the parent.
-    entries = [Param(key, str(value)[:500]) for key, value in sorted(parameters.items())]
+    entries = [Param(escape_mlflow(key), str(value)[:500]) for key, value in sorted(parameters.items())]
     client.log_batch(run_id, params=entries)
 
 

@@ -1,28 +1,36 @@
 """``sigforge synth``."""
 
+import sys
 from pathlib import Path
 
 from sigforge.cli.console import say
 from sigforge.cli.inputs import report_left_out, report_notes
 from sigforge.core.device import pick_device
 from sigforge.core.errors import UserError
+from sigforge.core.escape import escape_terminal
 from sigforge.core.files import hash_of
 from sigforge.core.parallel import run_units
 from sigforge.core.progress import progress
 from sigforge.core.storage import Place, check_reachable
 from sigforge.dataset.contents import contents
-from sigforge.dataset.hashes import fingerprint_of
 from sigforge.dataset.sources.folders import check_photo, drop_duplicates, photo_folder
 from sigforge.dataset.tables import QUARANTINE, Photo, Quarantined, photo_table, write_table
 from sigforge.methods.sigfusion.plgn import load_plgn, plgn_path
 from sigforge.methods.sigfusion.prior import MapKind
 from sigforge.methods.weights import model_fingerprint
-from sigforge.shards.layout import ShardReport, shards_in
-from sigforge.shards.writer import finished
+from sigforge.shards.layout import ShardReport
+from sigforge.synthesis.continued import (
+    EarlierRun,
+    inputs_hash,
+    remove_other_lists,
+    take_up,
+    with_verdicts,
+    write_list,
+)
 from sigforge.synthesis.estimate import estimate
 from sigforge.synthesis.gates import refused_photos
 from sigforge.synthesis.plan import ShardPlan, plan
-from sigforge.synthesis.run import beyond
+from sigforge.synthesis.run import TakenUp, beyond
 from sigforge.synthesis.samples import SynthesisRecipe, sized_for
 from sigforge.synthesis.summary import run_plan
 from sigforge.synthesis.synthesizer import Synthesizer, trained_subtasks
@@ -92,16 +100,23 @@ def synthesise(
         recipe.machine,
         *([maps] if maps else []),
     ]
+    parameters = hash_of(facts)
+    photos, earlier = take_up(out, photos, parameters=parameters, model=recipe.fingerprint, crops=crops)
+    key = {"parameters": parameters, "inputs": inputs_hash(recipe.fingerprint, photos)}
     table = photo_table(photos)
-    key = {"parameters": hash_of(facts), "inputs": hash_of([recipe.fingerprint, fingerprint_of(table)])}
     shards = plan(table, shard_size, refused_photos(table, recipe.gates, size=size), crops=crops, pairs=pairs)
     if only_plan:
         say(estimate(shards, recipe=recipe, workers=workers).text(out))
         return 0
-    refuse_other_shards(out, key, shards, task)
+    refuse_larger_run(out, shards, task)
+    say_what_changed(out, earlier, len(photos))
+    earlier = with_verdicts(earlier, photos, recipe.gates, size)
+    write_list(out, photos, key["inputs"])
     write_table(bad, out / "quarantine.parquet", QUARANTINE)
-    options = {"workers": workers, "retry_failed": retry_failed, "cluster": cluster}
+    taken_up = TakenUp(earlier.keys, earlier.redone(len(photos), shards.samples))
+    options = {"workers": workers, "retry_failed": retry_failed, "taken_up": taken_up, "cluster": cluster}
     reports, told = run_plan(f"synth {task}", shards, recipe=recipe, folder=out, key=key, **options)
+    remove_other_lists(out, key["inputs"])
     _account(out, reports, told, len(bad))
     return 0
 
@@ -154,26 +169,28 @@ def check_photos(folder: Path, licence: str, workers: int) -> tuple[list[Photo],
     return photos, left_out
 
 
-def refuse_other_shards(out: Place, key: dict[str, object], shards: ShardPlan, task: str) -> None:
-    """Leave alone what somebody else, or another run, has made.
+def refuse_larger_run(out: Place, shards: ShardPlan, task: str) -> None:
+    """Leave alone the shards of a run that made more.
 
     Args:
         out: folder or bucket of the shards.
-        key: of this run.
-        shards: its plan.
+        shards: the plan of this run.
         task: ``vif``, ``mif``, ``mfif`` or ``mef``.
 
     Raises:
         UserError: naming the first shard that this run would not make.
     """
-    for path in shards_in(out):
-        if finished(path, key) is None:
-            raise UserError(
-                f"{path.tar}: made with another model, other options or photographs, or damaged since: give another "
-                "--out, or remove that folder"
-            )
     if more := beyond(shards, folder=out, task=task):
         raise UserError(f"{more[0].tar}: made with more --crops or --pairs: give as many, or another --out")
+
+
+def say_what_changed(out: Place, earlier: EarlierRun, count: int) -> None:
+    """Say on stderr which photographs an earlier run in this folder did not have."""
+    added = count - len(earlier.photos)
+    if earlier.photos and (added or earlier.changed):
+        changed = f", {len(earlier.changed)} changed" if earlier.changed else ""
+        line = f"{out}: {added} photographs were added{changed} since its shards were made: what is good there is kept"
+        print(escape_terminal(line), file=sys.stderr)
 
 
 def _account(out: Place, reports: list[ShardReport], told: str, bad: int) -> None:

@@ -1,10 +1,11 @@
-r"""Text that came from outside (names of files, methods, photographers) in a terminal, Markdown, LaTeX, HTML or CSV.
+r"""Text from outside (names of files, methods, photographers) in a terminal, Markdown, LaTeX, HTML, CSV, MLflow.
 
 One function for each target, and no other one in the library. What a target cannot hold at all, control characters and
 the halves of broken file names, is shown as ``\x1b`` everywhere, so that it is seen and does nothing.
 """
 
 import csv
+import hashlib
 import html
 import io
 import re
@@ -32,6 +33,11 @@ _LATEX = {char: rf"\{char}" for char in "&%$#_{}"} | {
     "[": "{[}",
 }
 """A star or a bracket after the end of a row would be read as its argument."""
+
+
+_FORMULA = re.compile(r"[=@]|[+-].*[(|!=]")
+_NOT_MLFLOW = re.compile(r"[^A-Za-z0-9_.: -]")
+_MLFLOW_KEY = 200
 
 
 def escape_terminal(text: str) -> str:
@@ -76,6 +82,35 @@ def escape_html(text: str) -> str:
     return html.escape(escape_terminal(text))
 
 
+def escape_code(text: str) -> str:
+    """A span of code in Markdown, in a cell or a line; the text may hold backticks.
+
+    Example:
+        >>> print(escape_code("a`b|c"), escape_code("plain"))
+        ``a`b\\|c`` `plain`
+    """
+    text = escape_terminal(text).replace("|", "\\|")
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    space = " " if text.startswith("`") or text.endswith("`") or not text.strip() else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def escape_mlflow(key: str) -> str:
+    """The key of a parameter, metric or tag of MLflow: letters, digits, ``_ - . :``, spaces; at most 250 characters.
+
+    A key that had to be changed carries eight digits of its hash, so that two keys never become one.
+
+    Example:
+        >>> escape_mlflow("fuse.vif.gff"), escape_mlflow("run [ours]")
+        ('fuse.vif.gff', 'run _ours_-23b1e4d5')
+    """
+    safe = _NOT_MLFLOW.sub("_", key)[:_MLFLOW_KEY]
+    safe = safe if safe.strip(". ") else "_"
+    if safe == key:
+        return key
+    return f"{safe}-{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
     r"""Rows as comma-separated values, a line each.
 
@@ -86,8 +121,13 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for row in rows:
-        writer.writerow([escape_terminal(cell) if isinstance(cell, str) else cell for cell in row])
+        writer.writerow([_no_formula(escape_terminal(cell)) if isinstance(cell, str) else cell for cell in row])
     return text.getvalue()
+
+
+def _no_formula(text: str) -> str:
+    """A spreadsheet computes what begins like this; behind an apostrophe it is text."""
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _shown(char: str) -> str:

@@ -17,6 +17,9 @@ from sigforge.shards.writer import reasons
 BESIDE = frozenset({"KEY", "quarantine.parquet"})
 """What else may lie in a folder of shards."""
 
+PHOTOGRAPHS = re.compile(r"photographs\.[0-9a-f]{12}\.parquet")
+"""The list of photographs that a run of ``sigforge synth`` leaves."""
+
 SHARD_NAME = re.compile(r"(.+)-(\d{6})")
 
 
@@ -102,7 +105,7 @@ def _strays(folder: Place, shards: Sequence[ShardPath], beside: Collection[str])
     for path in sorted(found - known, key=str):
         if path.suffix == ".tar":
             problems.append(f"{path}: no done-marker beside it; the shard was not finished")
-        elif path.name not in BESIDE | set(beside):
+        elif path.name not in BESIDE | set(beside) and not PHOTOGRAPHS.fullmatch(path.name):
             problems.append(f"{path}: does not belong to any shard")
     return problems
 

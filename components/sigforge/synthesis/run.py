@@ -1,6 +1,7 @@
 """Photographs into shards of synthetic pairs: which are there already, and the others made, by whoever works."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from sigforge.core.parallel import give_back_memory, run_units
@@ -13,6 +14,14 @@ from sigforge.synthesis.plan import SPLIT, PlannedShard, ShardPlan, shard_path
 from sigforge.synthesis.samples import SynthesisRecipe, samples
 
 
+@dataclass(frozen=True)
+class TakenUp:
+    """What of an earlier run is kept: good samples of shards with these keys, but for the numbers to be made anew."""
+
+    keys: tuple[Mapping[str, object], ...]
+    redone: frozenset[int] = frozenset()
+
+
 def make_shards(
     shards: ShardPlan,
     *,
@@ -21,6 +30,7 @@ def make_shards(
     key: dict[str, object],
     workers: int = 1,
     retry_failed: bool = False,
+    taken_up: TakenUp | None = None,
     cluster: str | None = None,
     on_found: Callable[[ShardReport], None] = lambda report: None,
     on_shard: Callable[[ShardReport], None] = lambda report: None,
@@ -35,6 +45,7 @@ def make_shards(
             given more samples.
         workers: processes, on a CPU; a GPU wants one.
         retry_failed: also make the failed samples of finished shards again; good ones are copied, checked.
+        taken_up: shards of an earlier run whose good samples are kept, though their key is another.
         cluster: see :func:`sigforge.core.parallel.run_units`.
         on_found: called with the done-marker of every shard that is kept as it is, before any is made.
         on_shard: called with that of every shard that was made.
@@ -51,7 +62,7 @@ def make_shards(
             pending.append(index)
         else:
             on_found(report)
-    work = partial(make_shard, recipe=recipe, folder=folder, key=key)
+    work = partial(make_shard, recipe=recipe, folder=folder, key=key, taken_up=taken_up)
     units = (shards[index] for index in pending)
     for report in run_units(work, units, workers=1 if recipe.device == "cuda" else workers, cluster=cluster):
         done[report.shard] = report
@@ -59,7 +70,14 @@ def make_shards(
     return list(done.values())
 
 
-def make_shard(shard: PlannedShard, *, recipe: SynthesisRecipe, folder: Place, key: dict[str, object]) -> ShardReport:
+def make_shard(
+    shard: PlannedShard,
+    *,
+    recipe: SynthesisRecipe,
+    folder: Place,
+    key: dict[str, object],
+    taken_up: TakenUp | None = None,
+) -> ShardReport:
     """Synthesise and write one shard; any worker can, with the same bytes.
 
     Where it lies finished already, with ``key``, its good samples are kept and the others made.
@@ -69,6 +87,7 @@ def make_shard(shard: PlannedShard, *, recipe: SynthesisRecipe, folder: Place, k
         recipe: what the bytes depend on.
         folder: where it goes.
         key: recorded in its done-marker.
+        taken_up: see :func:`make_shards`.
 
     Returns:
         the done-marker, see :func:`sigforge.shards.writer.write_shard`.
@@ -77,7 +96,9 @@ def make_shard(shard: PlannedShard, *, recipe: SynthesisRecipe, folder: Place, k
         UserError: the disk is full, or the folder of photographs has vanished.
     """
     path = shard_path(shard, folder=folder, task=recipe.task)
-    kept = read_samples(path) if finished(path, key) else iter(())
+    there = any(finished(path, old) for old in (key, *(taken_up.keys if taken_up else ())))
+    redone = taken_up.redone if taken_up else frozenset()
+    kept = (sample for sample in read_samples(path) if int(sample.key) not in redone) if there else iter(())
     report = write_shard(path, samples(shard, recipe, kept), key)
     give_back_memory()
     return report
