@@ -1,6 +1,7 @@
 # Two commands do everything: 'make repro' and 'make test'. The others are short-cuts.
 SHELL := /bin/bash
 PYTHON ?= python3
+# Quoted wherever it is used: the folder's name may hold spaces.
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
@@ -42,6 +43,6 @@ stop: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
 	@echo "installing into .venv (about two minutes the first time)"
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dask,dev,s3,test]'
+	@"$(PYTHON)" -m venv .venv
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dask,dev,s3,test]'
 	@touch .venv/ready

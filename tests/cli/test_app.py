@@ -31,7 +31,7 @@ from sigforge.synthesis.run import make_shard
 from sigforge.synthesis.samples import SynthesisRecipe
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("methods", "fuse", "score", "synth", "realism", "verify", "doctor")
+COMMANDS = ("methods", "fuse", "score", "synth", "realism", "publish", "verify", "doctor")
 CONFIG = SigFormerConfig(width=8, heads=2, signals=4)
 STEMS = ("day", "night", "noon")
 

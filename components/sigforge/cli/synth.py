@@ -185,7 +185,13 @@ def refuse_larger_run(out: Place, shards: ShardPlan, task: str) -> None:
 
 
 def say_what_changed(out: Place, earlier: EarlierRun, count: int) -> None:
-    """Say on stderr which photographs an earlier run in this folder did not have."""
+    """Say on stderr which photographs an earlier run in this folder did not have.
+
+    Args:
+        out: the folder.
+        earlier: that run.
+        count: photographs of today.
+    """
     added = count - len(earlier.photos)
     if earlier.photos and (added or earlier.changed):
         changed = f", {len(earlier.changed)} changed" if earlier.changed else ""

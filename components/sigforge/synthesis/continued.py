@@ -94,7 +94,13 @@ def with_verdicts(earlier: EarlierRun, photos: Sequence[Photo], gates: Gates, si
 
 
 def write_list(out: Place, photos: Iterable[Photo], inputs: str) -> None:
-    """Leave the list of photographs that shards with these inputs are made of."""
+    """Leave the list of photographs that shards with these inputs are made of.
+
+    Args:
+        out: folder or bucket of the shards.
+        photos: in the order of their numbers.
+        inputs: see :func:`inputs_hash`.
+    """
     # In the order of their numbers, which a table keeps in no other way: it is sorted by its columns.
     numbered = (replace(photo, photo_id=f"{place:09d} {photo.photo_id}") for place, photo in enumerate(photos))
     write_table(numbered, out / LIST.format(inputs[:12]), PHOTOS)
