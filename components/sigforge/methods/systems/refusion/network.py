@@ -39,7 +39,7 @@ class Reconstruction(nn.Module):
     """R: the fused image back to both sources, a branch for each says what is to be added.
 
     It begins as the identity, so what P learns from it means something from the first step; with an R that must first
-    learn to draw the sources, P drifts to one of them (docs/systems.md has the figures).
+    learn to draw the sources, P drifts to one of them (docs/experiments/systems.md has the figures).
     """
 
     def __init__(self, width: int = WIDTH) -> None:
