@@ -1,17 +1,18 @@
 """How the house stands: files, length of functions, public functions without ``Args``, lint and type errors.
 
-``python benchmarks/house.py [COMMIT ...]`` prints a column of the table in docs/architecture.md for each commit, and for
+``python benchmarks/house.py [COMMIT ...]`` prints a column of the table in docs/architecture.md for each commit, or for
 the files as they lie here where none is named. A commit is looked at in a temporary folder. Lint and types are those of
-this checkout's pyproject.toml, so that all columns are measured by one rule.
+this checkout's pyproject.toml, so all columns are measured by one rule.
 """
 
 import argparse
 import ast
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,18 +100,25 @@ def lint_errors(root: Path) -> str:
 
 
 def type_errors(root: Path) -> str:
-    """What mypy finds by this checkout's rules; a dash where it is not installed."""
-    package = root / "components/sigforge"
-    target = package if package.is_dir() else root / "components"
-    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "--no-error-summary"]
-    found = run([*command, "--cache-dir", "/dev/null", str(target)], cwd=root)
+    """What mypy finds by this checkout's rules, in the package's old place or its new one; a dash without mypy."""
+    package, base = root / "components/sigforge", root / "components"
+    if not package.is_dir():
+        package, base = root / "components", root
+    rules = (ROOT / "pyproject.toml").read_text().replace("sigforge.", f"{package.name}.")
+    rules = "\n".join(line for line in rules.splitlines() if not line.startswith(("packages =", "mypy_path =")))
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "pyproject.toml")
+        config.write_text(rules)
+        command = [sys.executable, "-m", "mypy", "--config-file", str(config), "--explicit-package-bases"]
+        where = {**os.environ, "MYPYPATH": str(base)}
+        found = run([*command, "--cache-dir", "/dev/null", str(package)], env=where)
     return "–" if found is None else str(sum(": error:" in line for line in found))
 
 
-def run(command: list[str], cwd: Path | None = None) -> list[str] | None:
+def run(command: list[str], env: Mapping[str, str] | None = None) -> list[str] | None:
     """Lines that a checker prints; None if it is not there."""
     try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
     except FileNotFoundError:
         return None
     return None if "No module named mypy" in done.stderr else done.stdout.splitlines()

@@ -1,8 +1,8 @@
 """What a perfect network would score: the fused image itself, optimised for Eq. (2) under two readings of its gradient.
 
-``python benchmarks/loss_optimum.py --a DIR --b DIR`` on folders of registered images. The paper says "L1 in the gradient
-domain". ``unsigned`` compares |Sx| + |Sy| with the larger of both sources, which leaves the direction free. ``signed``
-compares Sx and Sy each with the one of larger magnitude, sign included.
+``python benchmarks/loss_optimum.py --a DIR --b DIR`` on folders of registered images. The paper says "L1 in the
+gradient domain". ``unsigned`` compares |Sx| + |Sy| with the larger of both sources, which leaves the direction free.
+``signed`` compares Sx and Sy each with the one of larger magnitude, sign included.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 Prints Markdown: the paper's six against the published code, the whole suite by ``sigforge score``, and the peak memory
 of ``sigforge score`` over the number of images. The pictures are photographs inside scikit-image. CPU times of the
-published code were measured elsewhere (../shared/reference/metrics.md: GNU Octave, one 640x480 pair), and are scaled by
+published code were measured elsewhere (GNU Octave, one 640x480 pair), and are scaled by
 pixels.
 """
 

@@ -1,6 +1,6 @@
 """What the authors' own code gave on real images, and what our networks give with the same weights on the same pixels.
 
-The recorded outputs lie in ``../shared/reference/golden``; the weights must have been imported. Networks that see a few
+The recorded outputs lie in ``golden`` of the folder that SIGFORGE_REFERENCE names; the weights must have been imported. Networks that see a few
 pixels far are run on a corner: its last pixels see the corner's edge, which the whole image has not, and are left out.
 """
 
@@ -20,7 +20,7 @@ from sigforge.methods.loading import load
 from sigforge.methods.published.checkpoints import load_network
 from sigforge.methods.registry import get_method
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared/reference/golden"
+FOLDER = Path(os.environ.get("SIGFORGE_REFERENCE", Path(__file__).resolve().parents[2] / "shared/reference"), "golden")
 
 Images = Sequence[PIL.Image.Image]
 

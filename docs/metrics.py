@@ -1,10 +1,12 @@
 """Write docs/metrics.md: what every metric is, by the registry, and how near it is to published code.
 
-``python docs/metrics.py``; the reference values are in ``../shared/reference``, and nothing is written without them.
+``python docs/metrics.py``; the reference values lie in the folder that SIGFORGE_REFERENCE names. Nothing is written
+without them.
 """
 
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +23,7 @@ from sigforge.core.images import read_image
 from sigforge.metrics import Metric, get_metric, list_metrics, score
 
 ROOT = Path(__file__).resolve().parents[1]
-REFERENCE = ROOT.parent / "shared" / "reference"
+REFERENCE = Path(os.environ.get("SIGFORGE_REFERENCE", ROOT.parent / "shared/reference"))
 PAGE = ROOT / "docs" / "metrics.md"
 
 INTRODUCTION = """# Metrics

@@ -10,6 +10,7 @@ import argparse
 import json
 import statistics
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -63,23 +64,27 @@ INTRODUCTION = """# The zoo
 Made by `python docs/zoo.py` from the registry and measured values: do not edit. `sigforge methods NAME` says more of a
 method, `sigforge weights list` where published weights are had.
 
-SigFusion and the five systems that stage `systems` trains have no published weights: kind "trained here". Their
-parameters (parts for training included), GFLOPs and ms are those of the networks by default, the papers' sizes; their
-scores those of the narrower and shortly trained networks of `conf/real.yaml`, which took minutes on a CPU and say
-nothing of what the papers' training gives.
+SigFusion and the five systems that stage `systems` trains have no published weights. Their kind is "trained here". Their
+parameters (parts for training included), GFLOPs and ms are those of the networks by default, the papers' sizes. Their
+scores are those of the narrower networks of `conf/real.yaml`. These were trained for minutes on a CPU and say nothing of
+what the papers' training gives.
 
-Parameters are learned numbers. GFLOPs: 10^9 operations for two sources of 640x480 pixels, multiplications and additions
-apart, transforms and activations left out. ms: CPU time of one thread for the same, {machine}, torch {torch}.
-Golden: largest difference to the output of the authors' own code with the same weights on real images, in [0, 1]; "none
-recorded" where there is nothing to compare with. Classical methods have no such output; their tests compare them with
-their definitions.
+- **Parameters** are learned numbers.
+- **GFLOPs** are 10^9 operations for two sources of 640x480 pixels, multiplications and additions apart. Transforms and
+  activations are left out.
+- **ms** is CPU time of one thread for the same. {machine}, torch {torch}.
+- **Golden** is the largest difference to the output of the authors' own code, with the same weights on real images, in
+  [0, 1]. "None recorded" stands where there is nothing to compare with. Classical methods have no such output. Their
+  tests compare them with their definitions.
 """
 
 SCORES = """## {task}
 
-Means over {pairs} real pairs ({sets}), every {step} of the test split in order of their names. Best bold, second
-underlined. s: CPU seconds per pair; min: CPU minutes for all {total} pairs at that rate; –: not measured.
-Trained here: {trained}.
+Means over {pairs} real pairs ({sets}).
+They are every {step} of the test split in order of their names. Best bold, second underlined.
+s: CPU seconds per pair; min: CPU minutes for all {total} pairs at that rate; –: not measured.
+
+{trained}
 """
 
 HEADS = ("method", "paper", "kind", "parameters", "GFLOPs", "ms", "golden", "licence of the weights")
@@ -243,7 +248,8 @@ def render(costs: Mapping, tables: Mapping[str, Mapping]) -> str:
     parts = [head, table(HEADS, (facts(method, costs) for method in methods.values())), ""]
     for task, found in tables.items():
         trained = ", ".join(f"`{name}` ({count:,} numbers)" for name, count in sorted(found["trained"].items()))
-        text = found | {"step": ordinal(found["step"]), "sets": ", ".join(found["sets"]), "trained": trained or "none"}
+        trained = textwrap.fill(f"Trained here: {trained or 'none'}.", 118, break_on_hyphens=False)
+        text = found | {"step": ordinal(found["step"]), "sets": ", ".join(found["sets"]), "trained": trained}
         parts += [SCORES.format(task=task, **text), score_table(found["methods"], found["seconds"], found["total"]), ""]
     return "\n".join(parts)
 
