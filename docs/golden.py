@@ -1,10 +1,12 @@
 """What the authors' own code gave on real images, and what our networks give with the same weights on the same pixels.
 
-The recorded outputs lie in ``golden`` of the folder that SIGFORGE_REFERENCE names; the weights must have been imported. Networks that see a few
-pixels far are run on a corner: its last pixels see the corner's edge, which the whole image has not, and are left out.
+The recorded outputs lie in ``golden`` of the folder that SIGFORGE_REFERENCE names; the weights must have been imported.
+Networks that see a few pixels far are run on a corner: its last pixels see the corner's edge, which the whole image has
+not, and are left out.
 """
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -20,7 +22,8 @@ from sigforge.methods.loading import load
 from sigforge.methods.published.checkpoints import load_network
 from sigforge.methods.registry import get_method
 
-FOLDER = Path(os.environ.get("SIGFORGE_REFERENCE", Path(__file__).resolve().parents[2] / "shared/reference"), "golden")
+HERE = Path(__file__).resolve()
+FOLDER = Path(os.environ.get("SIGFORGE_REFERENCE", HERE.parents[2] / "shared/reference"), "golden")
 
 Images = Sequence[PIL.Image.Image]
 

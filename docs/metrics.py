@@ -1,7 +1,7 @@
 """Write docs/metrics.md: what every metric is, by the registry, and how near it is to published code.
 
-``python docs/metrics.py``; the reference values lie in the folder that SIGFORGE_REFERENCE names. Nothing is written
-without them.
+``python docs/metrics.py``; the reference values lie in the folder that SIGFORGE_REFERENCE names. Without them ``python
+docs/metrics.py --registry`` writes what the registry says and keeps the calibration as it is.
 """
 
 import json
@@ -48,16 +48,16 @@ three things that every table has beside them.
   pixels where it has one. FMI's are the terms of `fmi_symmetric`. Parts do not count in the mean rank of a
   leaderboard.
 - **Rows** `a alone`, `b alone` and `collage`. The collage shows in every 16x16 window the source whose contrast ranks
-  higher among the windows of its own image. They are marked, and take no place and no rank. A method whose mean
-  distance to a source is at most 2 % of the distance between both sources is called a copy in a note (`distance_a`,
+  higher among the windows of its own image. They are marked, and take no place and no rank. A method is called a
+  copy in a note if its mean distance to a source is at most 2 % of that between both sources (`distance_a`,
   `distance_b`).
 - **`both`**: the quadratic mean of a method's ranks by `q_g_min`, `q_p_min`, `vif_min`, `ssim_local_min` and `nabf`.
   Copies and collage are placed between the methods, each on its own, from 0.5 (before all) to half a place behind
   all.
 
 Why not the plain mean of the ranks by `q_g_min`, `q_p_min`, `vif_min`, `ssim_min` and `nabf`: a collage can win that.
-Six pairs of each set under `../shared/data`, crops of 256, the classical methods: position among them of collages of
-16x16 and of 32x32 windows (1: before all methods).
+The table has six pairs of each set, crops of 256, and the classical methods. It shows the position among them of
+collages of 16x16 and of 32x32 windows (1: before all methods).
 
 | set | methods | plain mean | squares, `ssim_min` | plain mean, `ssim_local_min` | `both` |
 | --- | ---: | ---: | ---: | ---: | ---: |
@@ -75,17 +75,17 @@ in every window for the source that is kept worse. In a window that shows one so
 sources to each other, whatever is chosen: a collage of any windows has what a copy has, and less at its seams.
 Squaring the ranks counts weak sides more. Copies are ninth or later by `both`, seventh or later by any of the four.
 
-What `both` does not say: whether the picture is good. It is led by the mean on many sets, which keeps half of
-everything and invents nothing, at the cost of contrast; SD, Q_G and Q_M say that. For multi-focus pairs a collage
+What `both` does not say: whether the picture is good. On many sets the mean leads it, which keeps half of
+everything and invents nothing, at the cost of contrast. SD, Q_G and Q_M say that. For multi-focus pairs a collage
 without visible seams is the right answer, and SSIM to the blurred source says little. Read it beside the other
 metrics, not alone.
 """
 
 CALIBRATION = """## Calibration
 
-Largest relative error against the field's published MATLAB code on real images (run under GNU Octave 7.3; 15 fused
-images of TNO, Lytro, MRI-CT and MRI-PET). Fragile: on so many of the images the published value is undefined or depends
-on rounding, so that it is not compared. Metrics that are not listed have no published value here; their own tests check
+Largest relative error against the field's published MATLAB code on real images: 15 fused images of TNO, Lytro, MRI-CT
+and MRI-PET, run under GNU Octave 7.3. Fragile: on so many of the images the published value is undefined or depends on
+rounding, so that it is not compared. Metrics that are not listed have no published value here. Their own tests check
 them against the definition.
 """
 
@@ -116,6 +116,13 @@ def main(reference: Path = REFERENCE, page: Path = PAGE) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def update(page: Path = PAGE) -> int:
+    """Write what the registry says; the calibration stays."""
+    calibration = page.read_text().partition("## Calibration")
+    write_atomic(page, registry_part() + "".join(calibration[1:]))
     return 0
 
 
@@ -160,13 +167,18 @@ def relative_error(value: float, expected: float) -> float:
 
 def render(calibration: Iterable[Calibrated]) -> str:
     """The whole page."""
+    heads = ("name", "images", "largest relative error", "found on", "fragile on")
+    rows = ([f"`{c.name}`", str(c.images), error_text(c), c.where, str(c.fragile or "none")] for c in calibration)
+    return registry_part() + "\n".join([CALIBRATION, table(heads, rows), ""])
+
+
+def registry_part() -> str:
+    """The page up to the calibration."""
     metrics = sorted(map(get_metric, list_metrics()), key=lambda metric: metric.family)
     parts = [INTRODUCTION]
     for family, members in groupby(metrics, key=lambda metric: metric.family):
         parts.append(f"## {family.replace('_', ' ').capitalize()}\n\n{table(HEADS, map(cells, members))}\n")
-    heads = ("name", "images", "largest relative error", "found on", "fragile on")
-    rows = ([f"`{c.name}`", str(c.images), error_text(c), c.where, str(c.fragile or "none")] for c in calibration)
-    return "\n".join([*parts, CALIBRATION, table(heads, rows), ""])
+    return "\n".join([*parts, ""])
 
 
 def cells(metric: Metric) -> Iterator[str]:
@@ -204,4 +216,4 @@ def batch(path: Path) -> torch.Tensor:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(update() if "--registry" in sys.argv[1:] else main())

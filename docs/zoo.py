@@ -64,10 +64,10 @@ INTRODUCTION = """# The zoo
 Made by `python docs/zoo.py` from the registry and measured values: do not edit. `sigforge methods NAME` says more of a
 method, `sigforge weights list` where published weights are had.
 
-SigFusion and the five systems that stage `systems` trains have no published weights. Their kind is "trained here". Their
+SigFusion and the systems that stage `systems` trains have no published weights. Their kind is "trained here". Their
 parameters (parts for training included), GFLOPs and ms are those of the networks by default, the papers' sizes. Their
-scores are those of the narrower networks of `conf/real.yaml`. These were trained for minutes on a CPU and say nothing of
-what the papers' training gives.
+scores are those of the narrower networks of `conf/real.yaml`. These were trained for minutes on a CPU and say nothing
+of what the papers' training gives.
 
 - **Parameters** are learned numbers.
 - **GFLOPs** are 10^9 operations for two sources of 640x480 pixels, multiplications and additions apart. Transforms and
