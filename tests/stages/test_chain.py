@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from sigforge.core.provenance import closure, files_of
 from sigforge.dataset.corpus import corpora
 from sigforge.dataset.tables import read_pairs
 from sigforge.dataset.tasks import TASKS
@@ -92,14 +93,11 @@ def test_all_tasks_and_the_report(project):
 @pytest.mark.parametrize("stage", ["pretrain", "plgn", "synth", "pretext", "finetune"])
 def test_a_stage_that_resumes_knows_the_code_it_depends_on(project, monkeypatch, stage, request):
     """DVC reruns a stage when code in its deps changes; a stage whose key did not would then keep the old result."""
-    named = set()
-    sources = base._sources
-    monkeypatch.setattr(base, "_sources", lambda name: (named.add(name), sources(name))[1])
+    named, whole = [], base.code_hash
+    monkeypatch.setattr(base, "code_hash", lambda *modules: (named.extend(modules), whole(*modules))[1])
     project.call(stage)
-    entry = yaml.safe_load((request.config.rootpath / "dvc.yaml").read_text())["stages"][stage]
-    code = {
-        dep.removeprefix("components/").removesuffix(".py") for dep in entry["deps"] if dep.startswith("components/")
-    }
-    code -= {f"stages/{stage}", "corpus"}  # wiring, and the reader of a table whose bytes are in the key
-    missing = {name for name in code if name not in named and not any(part.startswith(f"{name}/") for part in named)}
-    assert missing == set()
+    root = request.config.rootpath
+    known = {path.relative_to(root).as_posix() for path in files_of(closure(*named))}
+    entry = yaml.safe_load((root / "dvc.yaml").read_text())["stages"][stage]
+    code = {dep for dep in entry["deps"] if dep.startswith("components/")}
+    assert {dep for dep in code if dep not in known and not any(file.startswith(f"{dep}/") for file in known)} == set()
