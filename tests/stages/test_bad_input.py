@@ -147,7 +147,10 @@ def test_fewer_pairs_than_asked_for(broken):
     error = error_of(broken.command("ingest"))
     assert "4 usable pairs, fewer than 'ingest.vif.min_pairs' 5; 7 quarantined; the first: images/ir/" in error
     assert error.endswith("mend the images, give more, or lower that key")
-    assert sorted(path.name for path in (broken.data / "ingest/vif").iterdir()) == ["levels.parquet", "quarantine.parquet"]
+    assert sorted(path.name for path in (broken.data / "ingest/vif").iterdir()) == [
+        "levels.parquet",
+        "quarantine.parquet",
+    ]
 
 
 def test_photographs_are_checked_too(bare):
