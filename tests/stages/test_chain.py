@@ -10,6 +10,7 @@ from sigforge.core.provenance import closure, files_of
 from sigforge.dataset.corpus import corpora
 from sigforge.dataset.tables import read_pairs
 from sigforge.dataset.tasks import TASKS
+from sigforge.evaluation.references import REFERENCES
 from sigforge.shards.verify import verify
 from sigforge.stages import _base as base
 
@@ -52,7 +53,7 @@ def test_evaluate_scores_every_method_on_the_test_pairs(finished):
     tests = {pair.pair_id for pair in read_pairs(finished.data / "ingest/vif/pairs.parquet", "test")}
     rows = pq.read_table(finished.data / "evaluate/vif/metrics.parquet").to_pylist()
     found = {(row["method"], row["metric"], row["pair_id"]) for row in rows}
-    methods = ("sigfusion", "sspfusion", "mean", "max")
+    methods = ("sigfusion", "sspfusion", "mean", "max", *REFERENCES)
     assert found == {(m, q, p) for m in methods for q in ("q_g", "mi", "sd") for p in tests}
     summary = json.loads((finished.data / "evaluate/vif/summary.json").read_text())
     values = [row["value"] for row in rows if (row["method"], row["metric"]) == ("max", "sd")]

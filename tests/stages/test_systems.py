@@ -15,7 +15,7 @@ from sigforge.training import loop
 SHORT = {"steps": 3, "batch": 2, "crop": 32, "checkpoint_every": 2, "log_every": 1}
 ALL = {
     "defusion": {"network": {"width": 8, "channels": 1}, "views": SHORT},
-    "defusion_pp": {"network": {"width": 24, "depth": 1}, "views": SHORT, "pairs": SHORT},
+    "defusion_pp": {"network": {"width": 48, "depth": 1}, "views": SHORT, "pairs": SHORT},
     "emma": {
         "network": {"widths": [8, 8, 8, 8]},
         "senses": {"width": 2},
@@ -154,7 +154,7 @@ def test_emma_learns_from_the_corpora_as_they_are(project, steps):
         ({"emma": {"fusion": {"crop": 40}}}, "vif.emma: fusion.crop: 40 is no multiple of 16; choose one that is"),
         ({"sspfusion": {"structure": {"steps": 0}}}, "vif.sspfusion: structure.steps: .*greater than or equal to 1"),
         (
-            {"defusion_pp": {"network": {"heads": 5}}},
+            {"defusion_pp": {"network": {"form": "paper", "heads": 5}}},
             "vif.defusion_pp: network: width 192 is no multiple of the 5 heads",
         ),
     ],

@@ -6,7 +6,7 @@ from sigforge.methods.cost import count_flops
 from sigforge.methods.loading import load
 from sigforge.methods.registry import get_method, list_methods
 from sigforge.methods.systems.defusion.network import DeFusion
-from sigforge.methods.systems.defusion_pp.network import DeFusionPP
+from sigforge.methods.systems.defusion_pp.released import ReleasedDeFusionPP
 from sigforge.methods.systems.emma.network import KIND, UFuser, UFuserConfig
 from sigforge.methods.systems.method import get_system, list_systems, trained_systems
 from sigforge.methods.systems.refusion.network import ReFusionSystem
@@ -16,7 +16,7 @@ from sigforge.methods.weights import save_weights
 
 NETWORKS = {
     "defusion": DeFusion,
-    "defusion_pp": DeFusionPP,
+    "defusion_pp": ReleasedDeFusionPP,
     "emma": UFuser,
     "refusion_trained": ReFusionSystem,
     "select": SelectFusion,

@@ -16,7 +16,7 @@ RUN = {"steps": 8, "batch": 2, "crop": 32, "lr": 3e-3, "log_every": 1}
 SMALL = {
     "select": {"training": RUN},
     "defusion": {"network": {"width": 8, "channels": 1}, "views": RUN | {"lr": 1e-3}},
-    "defusion_pp": {"network": {"width": 24, "depth": 1}, "views": RUN, "pairs": RUN},
+    "defusion_pp": {"network": {"width": 48, "depth": 1}, "views": RUN, "pairs": RUN},
     "emma": {"network": {"widths": [8, 8, 8, 8]}, "senses": {"width": 2}, "sensing": RUN, "fusion": RUN | {"batch": 1}},
     "refusion_trained": {"training": RUN, "meta_steps": 1, "fusion_steps": 7},
     # While its features move, so does the ground truth made of them: the first steps raise the loss.

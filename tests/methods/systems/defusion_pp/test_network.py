@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from sigforge.core.errors import UserError
-from sigforge.methods.systems.defusion_pp.network import KIND, CrossAttention, DeFusionPP, VitEncoder, load_defusion_pp
+from sigforge.methods.systems.defusion_pp.forms import KIND, load_defusion_pp
+from sigforge.methods.systems.defusion_pp.network import CrossAttention, DeFusionPP, VitEncoder
 from sigforge.methods.weights import save_weights
 
 TINY = {"width": 24, "heads": 3, "depth": 1}

@@ -7,7 +7,6 @@ the groups of tokens are joined along the sequence, each marked by an embedding,
 encoder, where a mask token fills the places of which no token was sampled; two blocks in the decoder.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -15,9 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sigforge.methods.tiling import run_padded, run_tiled
-from sigforge.methods.weights import load_model
 
-KIND = "defusion_pp"
 PATCH, GRID = 16, 14
 TILE, OVERLAP = 448, 64
 
@@ -57,6 +54,7 @@ class DeFusionPP(nn.Module):
 
     def __init__(self, *, channels: int = 1, width: int = 192, heads: int = 3, depth: int = 12) -> None:
         super().__init__()
+        self.channels = channels
         self.encoder = VitEncoder(channels, width, heads, depth)
         self.attention = CrossAttention(width, heads)
         self.group = nn.Parameter(0.02 * torch.randn(3, width))
@@ -166,19 +164,33 @@ class CrossAttention(nn.Module):
 
 
 class VitBlock(nn.Module):
-    """Self-attention, then a perceptron, each behind a norm and beside a skip."""
+    """Self-attention, then a perceptron, each behind a norm and beside a skip.
 
-    def __init__(self, width: int, heads: int) -> None:
+    Args:
+        width: of a token.
+        heads: of the attention, a divisor of the width.
+        eps: of the norms.
+        drop: part of the images of which training leaves out what stands beside a skip (stochastic depth), in [0, 1).
+    """
+
+    def __init__(self, width: int, heads: int, *, eps: float = 1e-5, drop: float = 0.0) -> None:
         super().__init__()
-        self.heads = heads
-        self.norm1, self.qkv, self.project = nn.LayerNorm(width), nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.norm2, self.perceptron = nn.LayerNorm(width), _perceptron(width)
+        self.heads, self.drop = heads, drop
+        self.norm1, self.norm2 = nn.LayerNorm(width, eps=eps), nn.LayerNorm(width, eps=eps)
+        self.qkv, self.project = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.perceptron = _perceptron(width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, width) to the same shape."""
         q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        x = x + self.project(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-        return x + self.perceptron(self.norm2(x))
+        x = x + self._some(self.project(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)))
+        return x + self._some(self.perceptron(self.norm2(x)))
+
+    def _some(self, added: Tensor) -> Tensor:
+        """In training nothing for some of the images, and more for the others to make up for it."""
+        if not self.training or not self.drop:
+            return added
+        return added * added.new_empty(len(added), 1, 1).bernoulli_(1 - self.drop) / (1 - self.drop)
 
 
 class Projector(nn.Module):
@@ -198,15 +210,6 @@ class Projector(nn.Module):
 def grid_of(images: Tensor) -> Grid:
     """Rows and columns of patches of (..., H, W)."""
     return images.shape[-2] // PATCH, images.shape[-1] // PATCH
-
-
-def load_defusion_pp(path: Path) -> DeFusionPP:
-    """A trained network from its file, which says how it is built.
-
-    Raises:
-        UserError: no such file, not this network, or one of another version.
-    """
-    return load_model(path, lambda config: DeFusionPP(**config), kind=KIND)
 
 
 def _blocks(width: int, heads: int, depth: int) -> nn.Sequential:

@@ -1,22 +1,27 @@
 """Training DeFusion++: masked views of single images; then, per step, either these or pairs of two modalities."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from sigforge.dataset.tasks import MULTI_MODAL
 from sigforge.methods.systems.defusion.views import Masked, MaskedViews, masked_views
+from sigforge.methods.systems.defusion_pp.forms import KIND, build
 from sigforge.methods.systems.defusion_pp.losses import (
     DeFusionPPTraining,
     Pairs,
     defusion_pp_losses,
     frozen_encoder,
 )
-from sigforge.methods.systems.defusion_pp.network import KIND, DeFusionPP
 from sigforge.methods.systems.defusion_pp.options import DeFusionPPOptions
+from sigforge.methods.systems.defusion_pp.released import ReleasedDeFusionPP
+from sigforge.methods.systems.defusion_pp.released_losses import ReleasedTraining, released_losses
 from sigforge.methods.systems.registry import system
 from sigforge.methods.systems.training import Material
 from sigforge.training.run import TrainingRun
+
+LossFunction = Callable[[Masked | Pairs], dict[str, Tensor]]
 
 
 class ViewsAndPairs(Dataset):
@@ -33,15 +38,29 @@ class ViewsAndPairs(Dataset):
 @system("defusion_pp", options=DeFusionPPOptions)
 def train_defusion_pp(options: DeFusionPPOptions, data: Material) -> Iterator[TrainingRun]:
     """Masked views; then, where the sources are two modalities, views and pairs, taught by what was learned."""
-    size = options.network.model_dump()
-    net = data.begin(DeFusionPP(**size), KIND, size)
-    facts, weights = (KIND, size, net), {"alpha": options.alpha, "keep": options.keep}
-    two_modalities = data.task in MULTI_MODAL
-    alone = DeFusionPPTraining(net)
-    views = masked_views(data, options.views, "views")
-    part = "views" if two_modalities else ""
-    yield TrainingRun(alone, views, defusion_pp_losses(alone, **weights), options.views, *facts, part=part)
+    size = options.network.architecture
+    net = data.begin(build(size), KIND, size)
+    facts, two_modalities = (KIND, size, net), data.task in MULTI_MODAL
+    alone, losses = taught_by([], net, options)
+    views = masked_views(data, options.views, "views", channels=net.channels)
+    yield TrainingRun(alone, views, losses, options.views, *facts, part="views" if two_modalities else "")
     if two_modalities:
-        taught = DeFusionPPTraining(net, [frozen_encoder(net) for _ in range(2)])
-        both = ViewsAndPairs(masked_views(data, options.pairs, "both"), data.crops(options.pairs, "pairs"))
-        yield TrainingRun(taught, both, defusion_pp_losses(taught, **weights), options.pairs, *facts)
+        taught, losses = taught_by([frozen_encoder(net) for _ in range(2)], net, options)
+        views = masked_views(data, options.pairs, "both", channels=net.channels)
+        both = ViewsAndPairs(views, data.crops(options.pairs, "pairs"))
+        yield TrainingRun(taught, both, losses, options.pairs, *facts)
+
+
+def taught_by(teachers: list[nn.Module], net: nn.Module, options: DeFusionPPOptions) -> tuple[nn.Module, LossFunction]:
+    """What is trained, with what only its training needs, and its losses.
+
+    Args:
+        teachers: encoders that are frozen, two or none.
+        net: of either form.
+        options: weights of the losses of form ``paper``.
+    """
+    if isinstance(net, ReleasedDeFusionPP):
+        released = ReleasedTraining(net, teachers)
+        return released, released_losses(released)
+    training = DeFusionPPTraining(net, teachers)
+    return training, defusion_pp_losses(training, alpha=options.alpha, keep=options.keep)
