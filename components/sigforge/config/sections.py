@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from sigforge.core.errors import UserError
 from sigforge.core.registry import Registry
+from sigforge.dataset.registration.pairs import Register
 from sigforge.dataset.sources.registry import PAIR_SOURCES, PHOTO_SOURCES, SourceKind, SourceOptions
 from sigforge.dataset.tasks import TASKS, Task
 from sigforge.losses.fusion import (
@@ -77,6 +78,9 @@ class IngestPairs(Section):
     watch: str = Field(description="path that DVC watches: the folder that holds the images, or the simulator's code")
     sources: PairSources = Field(min_length=1)
     splits: Splits = Splits()
+    register_pairs: Register = Field(
+        "none", alias="register", description="lay the first image on the second; report: only say how far it is off"
+    )
     min_pairs: int = Field(2, ge=2, description="fewer usable pairs than this stop the run")
 
 

@@ -5,8 +5,10 @@ Nothing is copied from real folders: the manifest names the files where they lie
 
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from sigforge.config.load import resolve_path
@@ -17,6 +19,7 @@ from sigforge.core.parallel import run_units
 from sigforge.core.progress import progress
 from sigforge.core.registry import Registry
 from sigforge.dataset.doubts import told
+from sigforge.dataset.registration.pairs import REGISTRATIONS, register_pair
 from sigforge.dataset.sources.folders import (
     Examined,
     drop_duplicates,
@@ -68,6 +71,7 @@ def ingest_pairs(context: StageContext, config: IngestPairs, folder: Path) -> No
         "val": config.splits.val,
         "test": config.splits.test,
     }
+    checked = _register(context, config, folder, checked)
     pairs = with_splits(checked, fractions, context.params.seed, found.groups, found.splits)
     _finish(context, folder, [*found.quarantined, *bad], len(pairs), config.min_pairs, "pairs")
     write_table(pairs, folder / "pairs.parquet", PAIRS)
@@ -133,6 +137,30 @@ def with_splits(
     """
     split_of = complete_splits([pair.pair_id for pair in pairs], published or {}, fractions, seed, groups)
     return [replace(pair, split=split_of[pair.pair_id]) for pair in pairs]
+
+
+def _register(context: StageContext, config: IngestPairs, folder: Path, pairs: list[Pair]) -> list[Pair]:
+    """Pairs laid on one another as ``ingest.<task>.register`` asks; what was found is written beside the manifest."""
+    how = config.register_pairs
+    if how == "none":
+        return pairs
+    done, records = [], []
+    workers = context.params.compute.workers if len(pairs) > 20 else 1
+    with progress(f"{context.name} register", len(pairs)) as bar:
+        for pair, record in run_units(
+            partial(register_pair, how=how, folder=folder / "registered"), pairs, workers=workers
+        ):
+            done.append(pair)
+            records.append(record)
+            bar.advance()
+    write_table(records, folder / "registration.parquet", REGISTRATIONS)
+    counted = Counter(record.reason or "moved" for record in records)
+    told = ", ".join(f"{count} {reason}" for reason, count in sorted(counted.items()))
+    print(
+        f"{context.name}: registration by {records[0].model}: {told}; see {folder}/registration.parquet",
+        file=sys.stderr,
+    )
+    return done
 
 
 def _check(
