@@ -22,7 +22,8 @@ from sigforge.stages._base import StageContext
 from sigforge.tracking import StageRun
 from sigforge.training.history import read_history
 
-AFTER_PLGN = ["plgn", "synth", "pretext", "finetune", "evaluate"]
+AFTER_SYNTH = ["pretext", "finetune", "evaluate"]
+AFTER_PLGN = ["plgn", "synth", *AFTER_SYNTH]
 
 
 def model(project, stage):
@@ -59,7 +60,10 @@ def started_afresh(project, stages, capsys):
         ("sigformer.backbone", "cnn", ["pretrain", *AFTER_PLGN]),
         ("sigformer.pretrained", False, ["pretrain", *AFTER_PLGN]),
         ("plgn.sm", "no_high", AFTER_PLGN),
-        ("pretext.source", "natural", ["pretext", "finetune", "evaluate"]),
+        ("pretext.source", "natural", AFTER_SYNTH),
+        ("pretext.target", "photograph", AFTER_SYNTH),
+        ("fusion.form", "full", AFTER_SYNTH),
+        ("loss.gradient", "signed", AFTER_SYNTH),
     ],
 )
 def test_a_switch_remakes_what_depends_on_it_and_back_again(project, finished, capsys, key, value, afresh):
