@@ -5,7 +5,7 @@ All compare a fused luma with its sources, which serve as pseudo-labels. Planes 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -106,7 +106,7 @@ def fusion_terms(
     return {name: compute[name]() for name in names}
 
 
-def weighted(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+def weighted(terms: Mapping[str, Tensor], weights: Mapping[Any, float]) -> Tensor:
     """Sum of the terms that have a weight."""
     return torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
 

@@ -111,6 +111,13 @@ def test_another_form_is_one_line_with_the_keys_that_differ(tmp_path):
         load_weights(tmp_path / "net.safetensors", net, kind=KIND, config=wider.architecture("vif"))
 
 
+def test_a_file_from_before_there_were_forms_is_one_of_tokens(pair, tmp_path):
+    config, net = built("tokens", "none")
+    old = {"task": "vif", "sigformer": config.sigformer.model_dump(mode="json")}
+    save_weights(tmp_path / "net.safetensors", net, kind=KIND, config=old)
+    torch.testing.assert_close(load_fusion(tmp_path / "net.safetensors").fuse(*pair), net.fuse(*pair))
+
+
 def test_a_model_of_another_task_is_one_line(tmp_path):
     config, net = built("full", "none")
     save_weights(tmp_path / "net.safetensors", net, kind=KIND, config=config.architecture("vif"))

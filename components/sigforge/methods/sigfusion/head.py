@@ -9,6 +9,7 @@ come back as they are.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +58,7 @@ class Separable(nn.Module):
 
     def __init__(self, width: int, reach: int) -> None:
         super().__init__()
-        same = {"padding": reach, "dilation": reach, "padding_mode": "replicate"}
+        same: dict[str, Any] = {"padding": reach, "dilation": reach, "padding_mode": "replicate"}
         self.local = nn.Conv2d(width, width, 3, groups=width, **same)
         self.mix = nn.Conv2d(width, width, 1)
 
@@ -111,7 +112,7 @@ class SelectHead(nn.Module):
         weights = scores.float().softmax(0)
         return Fused((weights * candidates).sum(0), decoded.plane if decoded else None, weights)
 
-    def _features(self, decoded: Decoded, size: tuple[int, int]) -> Tensor:
+    def _features(self, decoded: Decoded, size: tuple[int, ...]) -> Tensor:
         return _enlarged(self.read(decoded.features), size)
 
     def _own(self, sources: Tensor, strengths: Sequence[Tensor]) -> Tensor:
@@ -130,5 +131,5 @@ def cues(sources: Tensor) -> Tensor:
     return torch.cat([planes - 0.5, length, mean], dim=1).unflatten(0, sources.shape[:2])
 
 
-def _enlarged(maps: Tensor, size: tuple[int, int]) -> Tensor:
+def _enlarged(maps: Tensor, size: tuple[int, ...]) -> Tensor:
     return maps if maps.shape[-2:] == size else F.interpolate(maps, size=size, mode="bilinear", align_corners=False)

@@ -4,6 +4,8 @@ Attention between channels is MDTA of Zamir et al., "Restormer", CVPR 2022; its 
 not with its square. Maps are (B, C, H, W) in channels-last memory, where depthwise convolutions are thrice as fast.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -92,19 +94,19 @@ class SideSignals(nn.Module):
         small = self.reduce(F.avg_pool2d(x, self.pool))
         return (small.mT if self.turned else small).flatten(2)
 
-    def map(self, signals: Tensor, size: tuple[int, int]) -> Tensor:
+    def map(self, signals: Tensor, size: tuple[int, ...]) -> Tensor:
         """Signals to what they add to a map of ``size``, (B, C, H, W)."""
         return self._enlarged(self.expand(self._grid(signals, size)), size)
 
-    def strength(self, bands: Tensor, size: tuple[int, int]) -> Tensor:
+    def strength(self, bands: Tensor, size: tuple[int, ...]) -> Tensor:
         """(B, signals, K, L) high bands to their mean magnitude over the signals, as maps (B, K, H, W)."""
         return self._enlarged(self._grid(bands.abs().mean(1), size), size)
 
-    def _grid(self, signals: Tensor, size: tuple[int, int]) -> Tensor:
+    def _grid(self, signals: Tensor, size: tuple[int, ...]) -> Tensor:
         rows, columns = (side // self.pool for side in size)
         return signals.unflatten(-1, (columns, rows)).mT if self.turned else signals.unflatten(-1, (rows, columns))
 
-    def _enlarged(self, small: Tensor, size: tuple[int, int]) -> Tensor:
+    def _enlarged(self, small: Tensor, size: tuple[int, ...]) -> Tensor:
         return small if self.pool == 1 else F.interpolate(small, size=size, mode="bilinear", align_corners=False)
 
 
@@ -131,7 +133,7 @@ class MergeGate(nn.Module):
 
     def __init__(self, convolution: type[nn.Conv1d] | type[nn.Conv2d], channels: int, reach: int) -> None:
         super().__init__()
-        padding = {"padding": reach // 2, "padding_mode": "replicate"}
+        padding: dict[str, Any] = {"padding": reach // 2, "padding_mode": "replicate"}
         self.local = convolution(channels, channels, reach, groups=channels, bias=False, **padding)
         self.compare = convolution(2 * channels, 2 * channels, 1)
         self.weigh = convolution(2 * channels, channels, 1, bias=False)

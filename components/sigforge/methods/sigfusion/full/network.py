@@ -7,6 +7,7 @@ and a map without its H lacks those frequencies.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -114,7 +115,7 @@ class FullSigFormer(nn.Module):
         super().__init__()
         self.config = config
         levels = range(len(config.pools))
-        padding = {"padding": 1, "padding_mode": "replicate"}
+        padding: dict[str, Any] = {"padding": 1, "padding_mode": "replicate"}
         self.embed = nn.Conv2d(1, config.width, 3, bias=False, **padding)
         self.decomposer = nn.ModuleList(FullDecomposer(config, level, reads=True) for level in levels)
         self.reconstructor = nn.ModuleList(FullReconstructor(config, level, reads=False) for level in levels)

@@ -84,7 +84,7 @@ class Affine(nn.Module):
         super().__init__()
         self.steps = nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(3)))
 
-    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+    def forward(self, x: Tensor, size: tuple[int, ...]) -> Tensor:
         """(B, 1, h, w) at ``size`` through squares of 64 and 128, largest first when shrinking."""
         squares = ((128, 128), (64, 64)) if size == (SIDE, SIDE) else ((64, 64), (128, 128))
         for step, target in zip(self.steps, (*squares, size), strict=True):
@@ -105,7 +105,7 @@ class SidePath(nn.Module):
         """(B, 1024), row by row."""
         return self.shrink(self.reduce(x), (SIDE, SIDE)).flatten(1)
 
-    def map(self, signal: Tensor, size: tuple[int, int]) -> Tensor:
+    def map(self, signal: Tensor, size: tuple[int, ...]) -> Tensor:
         """(B, width, *size)."""
         return self.expand(self.stretch(signal.view(-1, 1, SIDE, SIDE), size))
 
