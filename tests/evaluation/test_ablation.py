@@ -11,7 +11,7 @@ from sigforge.evaluation.ablation import (
     Ablation,
     csv_of_ablation,
     main,
-    read_rows,
+    read_ablation,
     write_tables,
 )
 from sigforge.evaluation.table_formats import to_html, to_markdown
@@ -53,7 +53,7 @@ def lines(text):
 
 
 def test_every_value_stands_beside_the_papers(folder):
-    heads, _, *body = lines(to_markdown(read_rows(folder / "rows.json").printed()))
+    heads, _, *body = lines(to_markdown(read_ablation(folder / "rows.json").printed()))
     assert heads[:5] == ["row", "parameters", "Q_G ↑ ours", "Q_G paper", "Q_M ↑ ours"] and len(heads) == 2 + 12 + 2
     assert body[0] == (
         "w/o-all SM | plgn.sm=none | 0.4000 | 0.4018 | 0.6000 | 0.6173 | n/a | 0.2568 | 3.0000 | 2.4025 | 39.000 | 28.345 | 0.8000 | 0.4751"
@@ -64,17 +64,17 @@ def test_every_value_stands_beside_the_papers(folder):
 
 
 def test_caption_and_failures_are_told(folder):
-    text = to_markdown(read_rows(folder / "rows.json").printed())
+    text = to_markdown(read_ablation(folder / "rows.json").printed())
     assert "means over 7 test pairs (simulated demo data). Paper: Table 2, TNO" in text
     assert "- w/o-EWT failed: error: pretrain: \\<bad> images" in text
     rows = json.loads((folder / "rows.json").read_text())
     (folder / "rows.json").write_text(json.dumps(rows | {"task": "mif", "simulated": False}))
-    text = to_markdown(read_rows(folder / "rows.json").printed())
+    text = to_markdown(read_ablation(folder / "rows.json").printed())
     assert "simulated" not in text and "Paper: not printed for this task" in text and "0.4018" not in text
 
 
 def test_formats_agree(folder):
-    table = read_rows(folder / "rows.json")
+    table = read_ablation(folder / "rows.json")
     rows = list(csv.DictReader(io.StringIO(csv_of_ablation(table))))
     assert len(rows) == len(table.rows) * len(METRICS)
     found = {(one["row"], one["metric"]): (one["ours"], one["paper"]) for one in rows}
@@ -95,7 +95,7 @@ def test_command_writes_three_files(folder, capsys):
 
 def test_bad_files_are_one_line(tmp_path, capsys):
     with pytest.raises(UserError, match="rows.json: no such file; run 'python -m flows.ablate --task"):
-        read_rows(tmp_path / "rows.json")
+        read_ablation(tmp_path / "rows.json")
     (tmp_path / "rows.json").write_text('{"task": "vif", "rows": [{"row": 1}]}')
     assert main([str(tmp_path)]) == 2
     error = capsys.readouterr().err

@@ -11,7 +11,7 @@ from sigforge.evaluation.distributions import write_plot
 from sigforge.evaluation.leaderboard import build_leaderboard
 from sigforge.evaluation.score_matrix import ScoreMatrix
 from sigforge.evaluation.statistics import bootstrap_interval, permutation_test
-from sigforge.evaluation.table_formats import FORMATS, format_of, to_html, to_latex, to_markdown, write_table
+from sigforge.evaluation.table_formats import FORMATS, format_of, to_html, to_latex, to_markdown, write_printed
 from sigforge.metrics import BOTH, select_metrics
 
 METHODS = ("mean", "gff", "max")
@@ -243,10 +243,10 @@ def test_page_stands_alone_and_closes_what_it_opens():
 def test_format_follows_the_extension(tmp_path):
     for suffix, write in FORMATS.items():
         path = tmp_path / f"board{suffix}"
-        write_table(path, board().printed())
+        write_printed(path, board().printed())
         assert path.read_text() == write(board().printed()) and format_of(Path(f"X{suffix.upper()}")) is write
     with pytest.raises(UserError, match=r"board\.pdf: no format .* \.md, \.tex, \.html"):
-        write_table(tmp_path / "board.pdf", board().printed())
+        write_printed(tmp_path / "board.pdf", board().printed())
 
 
 def test_scores_keep_only_pairs_of_all_methods_and_write_what_is_there(tmp_path):

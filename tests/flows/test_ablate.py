@@ -12,7 +12,7 @@ import yaml
 from flows import ablate
 from flows.ablate import DEFAULT, ROWS, AblationRow, changed
 from sigforge.config.load import load_params, validate
-from sigforge.evaluation.ablation import PAPER, read_rows
+from sigforge.evaluation.ablation import PAPER, read_ablation
 from sigforge.evaluation.table_formats import to_markdown
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +113,7 @@ def test_rows_run_apart_fail_alone_and_are_kept(project, monkeypatch, capfd):
     assert rows["w/o-all SM"]["means"] == {"q_g": 0.75}, "the edit since the commit counts"
     assert rows["Default"]["pairs"] == 3 and rows["Default"]["means"] == {"q_g": 0.5}
     assert rows["w/o-low SM"]["error"].startswith("error: evaluate@vif: no low subband (all of it: /")
-    table = to_markdown(read_rows(Path("data/ablate/vif/rows.json")).printed())
+    table = to_markdown(read_ablation(Path("data/ablate/vif/rows.json")).printed())
     assert "| w/o-all SM | plgn.sm=none | 0.7500 | 0.4018 |" in table and "simulated" not in table
 
     assert {name: Path(name).read_bytes() for name in before} == before and not Path("dvc.lock").exists()

@@ -15,7 +15,7 @@ from sigforge.core.images import write_image
 from sigforge.core.subsets import spread
 from sigforge.dataset.tables import PAIRS, Pair, read_pairs, write_table
 from sigforge.evaluation.realism.by_modality import first_of_each_photograph, real_paths
-from sigforge.evaluation.realism.compare import MEASURES, realism
+from sigforge.evaluation.realism.compare import MEASURES, measure_realism
 from sigforge.evaluation.realism.pair_compare import PAIR_MEASURES
 from sigforge.report.figures import spectra_figure
 from sigforge.shards.pairs import ShardPairs
@@ -120,7 +120,7 @@ def test_one_pair_per_photograph():
 
 def test_figure_is_the_same_for_the_same_images_and_has_a_panel_per_modality():
     sets = np.random.default_rng(0).random((3, 6, 32, 32))
-    found = realism(*sets, side=32)
+    found = measure_realism(*sets, side=32)
     svg = spectra_figure({"ir": found, "vis": found}, "x", target="simulated")
     assert svg == spectra_figure({"ir": found, "vis": found}, "x", target="simulated")
     assert re.findall(r">(ir|vis|photographs|synthetic|simulated)</text>", svg) == [

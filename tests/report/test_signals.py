@@ -5,7 +5,7 @@ import torch
 
 from sigforge.methods.sigfusion.plgn import Plgn
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
-from sigforge.report.signals import FLOOR, measure, wasserstein
+from sigforge.report.signals import FLOOR, measure_signals, wasserstein
 
 CONFIG = SigFormerConfig(width=8, heads=2, signals=4, pools=(1, 1), skip="none")
 
@@ -21,7 +21,7 @@ def planes(count: int, seed: int, side: int = 64) -> list[np.ndarray]:
 
 
 def test_fresh_modulators_change_nothing():
-    measured = measure(make_plgn(), "ir", planes(3, 0), planes(3, 1))
+    measured = measure_signals(make_plgn(), "ir", planes(3, 0), planes(3, 1))
     before, after = measured.distance
     assert np.allclose(before, after) and before.max() > 0
     assert np.allclose(measured.strength[0], measured.strength[1])
@@ -31,7 +31,7 @@ def test_fresh_modulators_change_nothing():
 
 def test_a_target_equal_to_the_photograph_is_at_no_distance():
     same = planes(2, 0)
-    measured = measure(make_plgn(), "ir", same, same)
+    measured = measure_signals(make_plgn(), "ir", same, same)
     assert measured.distance.max() < 1e-6
     assert np.allclose(measured.strength[0], measured.strength[2])
 
@@ -42,7 +42,7 @@ def test_modulators_that_brighten_move_the_low_subband_only():
         low = plgn.modulators["ir"].modulators["L2"]
         low.project.weight[range(8), range(8), 0, 0] = -0.8
     dark = [plane * 0.2 for plane in planes(3, 1)]
-    measured = measure(plgn, "ir", planes(3, 0), dark)
+    measured = measure_signals(plgn, "ir", planes(3, 0), dark)
     names = list(measured.subbands)
     change = measured.distance[1] - measured.distance[0]
     assert abs(change[names.index("L2")]) > 0.05
@@ -50,7 +50,7 @@ def test_modulators_that_brighten_move_the_low_subband_only():
 
 
 def test_shapes_names_and_window():
-    measured = measure(make_plgn(), "ir", planes(4, 0, side=128), planes(3, 1, side=128))
+    measured = measure_signals(make_plgn(), "ir", planes(4, 0, side=128), planes(3, 1, side=128))
     assert measured.subbands == ("L2", "H1_1", "H1_2", "H2_1", "H2_2")
     assert measured.strength.shape == (3, 3, 5) and measured.distance.shape == (2, 5)
     low, high = measured.curves
@@ -63,20 +63,20 @@ def test_low_curve_is_the_low_map_read_row_by_row():
     plgn, (photo,), (real,) = make_plgn(), planes(1, 0), planes(1, 1)
     with torch.inference_mode():
         low = plgn.sigformer.decompose(torch.from_numpy(photo)[None, None]).low[0, 0].flatten().numpy()
-    measured = measure(plgn, "ir", [photo], [real])
+    measured = measure_signals(plgn, "ir", [photo], [real])
     curve = measured.curves[0]
     assert np.array_equal(curve.signals[0], low[curve.start : curve.start + 256])
 
 
 def test_photographs_and_targets_may_differ_in_size():
-    measured = measure(make_plgn(), "ir", planes(2, 0, side=96), planes(2, 1, side=64))
+    measured = measure_signals(make_plgn(), "ir", planes(2, 0, side=96), planes(2, 1, side=64))
     assert len({len(signal) for signal in measured.curves[0].signals}) == 1
     assert np.isfinite(measured.distance).all()
 
 
 def test_empty_subbands_have_a_strength():
     flat = [np.full((64, 64), 0.5, np.float32)]
-    measured = measure(make_plgn(), "ir", planes(1, 0), flat)
+    measured = measure_signals(make_plgn(), "ir", planes(1, 0), flat)
     assert measured.strength.min() == pytest.approx(FLOOR * measured.strength.max())
 
 

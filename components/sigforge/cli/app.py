@@ -154,10 +154,10 @@ def synth(
     ] = False,
 ) -> int:
     """Turn photographs into shards of synthetic pairs; start again after an interruption and it goes on."""
-    from sigforge.cli.synth import synthesise
+    from sigforge.cli.synth import synthesise_folder
     from sigforge.core.storage import place
 
-    return synthesise(
+    return synthesise_folder(
         task,
         images,
         place(out),

@@ -45,7 +45,7 @@ def fuse_inputs(a: Path, b: Path, out: Path, *, task: str, model: str, options: 
     if task not in method.tasks:
         choices = ", ".join(list_methods(task))
         raise UserError(f"method '{model}' serves {', '.join(method.tasks)}, not {task}: choose one of {choices}")
-    fuse = partial(method.fuse, **parse_options(method, options))
+    fuse = partial(method.fuse, **options_from_texts(method, options))
     where = device if method.kind == "learned" else "cpu"
     report_left_out(left_out)
     report_notes(a, b)
@@ -119,7 +119,7 @@ def plan_outputs(jobs: Sequence[FilePair], out: Path, sources: tuple[Path, Path]
     return targets
 
 
-def parse_options(method: FusionMethod, texts: Sequence[str]) -> dict[str, object]:
+def options_from_texts(method: FusionMethod, texts: Sequence[str]) -> dict[str, object]:
     """``key=value`` texts as options of a method, in the types of its defaults.
 
     Raises:
@@ -127,7 +127,7 @@ def parse_options(method: FusionMethod, texts: Sequence[str]) -> dict[str, objec
 
     Example:
         >>> from sigforge.methods.registry import get_method
-        >>> parse_options(get_method("gff"), ["eps1=1e-3", "r1=31"])
+        >>> options_from_texts(get_method("gff"), ["eps1=1e-3", "r1=31"])
         {'eps1': 0.001, 'r1': 31}
     """
     options: dict[str, object] = {}

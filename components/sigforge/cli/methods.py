@@ -17,7 +17,7 @@ def show_methods(task: str | None) -> int:
         method = get_method(name)
         size = [f"{method.parameters:,}" if method.parameters else "", gigaflops(method)]
         facts = [name, " ".join(method.tasks), count_of(method), method.kind, *size, state_of(method)]
-        table.add_row(*facts, cited(method), options_of(method))
+        table.add_row(*facts, cited(method), defaults_of(method))
     show(table)
     return 0
 
@@ -38,7 +38,7 @@ def show_method(name: str) -> int:
         "notes": method.notes,
         "parameters": f"{method.parameters:,}",
         "GFLOPs": gigaflops(method) and f"{gigaflops(method)} per 640x480 image",
-        "options": options_of(method),
+        "options": defaults_of(method),
     }
     print(name)
     for key, value in [*rows.items(), *weights_of(method)]:
@@ -86,7 +86,7 @@ def gigaflops(method: FusionMethod) -> str:
     return f"{method.flops / 1e9:.1f}" if method.flops else ""
 
 
-def options_of(method: FusionMethod) -> str:
+def defaults_of(method: FusionMethod) -> str:
     """Options with their defaults."""
     return " ".join(f"{key}={value}" for key, value in method.defaults.items())
 

@@ -15,7 +15,7 @@ from sigforge.core.subsets import spread
 from sigforge.dataset.sources.folders import photo_folder
 from sigforge.evaluation.realism.by_modality import first_of_each_photograph
 from sigforge.evaluation.realism.compare import COLUMNS, RealismComparison, compare
-from sigforge.evaluation.realism.image_statistics import measure
+from sigforge.evaluation.realism.image_statistics import measure_images
 from sigforge.evaluation.realism.pair_compare import PAIR_COLUMNS, PairComparison, compare_pairs, shuffled_pairs
 from sigforge.evaluation.realism.pair_statistics import LEAST_SIDE, measure_pairs
 from sigforge.evaluation.realism.two_sample import IntervalEstimate
@@ -53,9 +53,11 @@ def show_realism(
     reader = _Reader(images, side)
     made = reader.shard_images(synthetic, member) if shards_in(synthetic) else reader.images(synthetic)
     first = list(islice(made, 1))
-    after = measure(chain(first, made), side=side, name=str(synthetic))
-    natural = before and measure(reader.images(before, size=min(first[0].shape[:2])), side=side, name=str(before))
-    found = compare(measure(reader.images(real), side=side, name=str(real)), natural, after, seed=seed)
+    after = measure_images(chain(first, made), side=side, name=str(synthetic))
+    natural = before and measure_images(
+        reader.images(before, size=min(first[0].shape[:2])), side=side, name=str(before)
+    )
+    found = compare(measure_images(reader.images(real), side=side, name=str(real)), natural, after, seed=seed)
     show(_table(found))
     return 1 if reader.left_out else 0
 

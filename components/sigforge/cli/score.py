@@ -22,7 +22,7 @@ from sigforge.evaluation.file_scores import LUMA, SOURCES, ScoringUnit, score_un
 from sigforge.evaluation.leaderboard import TEST_LABEL, BoardCell, Leaderboard, build_leaderboard
 from sigforge.evaluation.references import REFERENCES, is_reference
 from sigforge.evaluation.score_matrix import ScoreMatrix
-from sigforge.evaluation.table_formats import PrintedHead, format_of, write_table
+from sigforge.evaluation.table_formats import PrintedHead, format_of, write_printed
 from sigforge.metrics import Metric, select_metrics
 
 WIDEST = 6
@@ -58,7 +58,7 @@ class ScoreOutputs:
     def write_summary(self, scores: ScoreMatrix, board: Leaderboard) -> None:
         """Write the leaderboard and the plot, over the pairs that every method has."""
         for path in self.leaderboards:
-            write_table(path, board.printed())
+            write_printed(path, board.printed())
         if self.plot:
             write_plot(self.plot, scores.shared, scores.methods, scores.metrics)
 
@@ -100,7 +100,7 @@ def score_inputs(
     plan = plan_units(a, b, fused, reference, copies=copies)
     report_notes(a, b, *fused)
     report_left_out([*plan.bad, *plan.missing])
-    scores, seen, bad = run_plan(plan, chosen, workers)
+    scores, seen, bad = score_plan(plan, chosen, workers)
     warn_of_lossy_files(seen, plan.methods)
     warn_of_raw_files(seen, plan.methods)
     notes = [*describe_inputs(scores, seen), *(f"{m.symbol} ({m.name}): {m.convention}" for m in chosen)]
@@ -115,7 +115,7 @@ def score_inputs(
     return 1 if plan.bad or bad or (strict and plan.missing) else 0
 
 
-def run_plan(plan: ScoringPlan, metrics: Sequence[Metric], workers: int) -> tuple[ScoreMatrix, Counter, bool]:
+def score_plan(plan: ScoringPlan, metrics: Sequence[Metric], workers: int) -> tuple[ScoreMatrix, Counter, bool]:
     """Score every unit, over processes, with progress on stderr.
 
     Args:

@@ -38,7 +38,7 @@ from sigforge.synthesis.synthesizer import Synthesizer, trained_subtasks
 SHOWN = 10
 
 
-def synthesise(
+def synthesise_folder(
     task: str,
     images: Path,
     out: Place,

@@ -89,7 +89,7 @@ class Ablation:
         """A mean as it is printed."""
         if self.error and not paper:
             return FAILED
-        return number((self.paper if paper else self.ours).get(metric, ""))
+        return paper_number((self.paper if paper else self.ours).get(metric, ""))
 
 
 @dataclass(frozen=True)
@@ -140,11 +140,11 @@ class AblationTable:
         return next((row for row in self.rows if row.name == DEFAULT), Ablation(DEFAULT, {}, {}, {}))
 
 
-def number(value: float | str | None) -> str:
+def paper_number(value: float | str | None) -> str:
     """A mean with the paper's digits; text stays.
 
     Example:
-        >>> number(0.40184), number(28.3452), number(None), number("")
+        >>> paper_number(0.40184), paper_number(28.3452), paper_number(None), paper_number("")
         ('0.4018', '28.345', 'n/a', '')
     """
     if isinstance(value, str):
@@ -152,7 +152,7 @@ def number(value: float | str | None) -> str:
     return UNDEFINED if value is None else f"{value:.{4 if abs(value) < 10 else 3}f}"
 
 
-def read_rows(path: Path) -> AblationTable:
+def read_ablation(path: Path) -> AblationTable:
     """What flow ``ablate`` measured, with the paper's numbers.
 
     Raises:
@@ -192,7 +192,7 @@ def csv_of_ablation(table: AblationTable) -> str:
 
 def write_tables(folder: Path) -> list[Path]:
     """``table.md``, ``table.csv`` and ``table.html`` beside the ``rows.json`` of a folder."""
-    table = read_rows(folder / ROWS)
+    table = read_ablation(folder / ROWS)
     texts = {"md": to_markdown(table.printed()), "csv": csv_of_ablation(table), "html": to_html(table.printed())}
     for suffix, text in texts.items():
         write_atomic(folder / f"table.{suffix}", text)

@@ -17,7 +17,7 @@ RECONSTRUCTION = ("psnr", "psnr_without_high", "psnr_without_low")
 Measured = dict[str, float]
 
 
-def measured(project: Path, task: str) -> Measured:
+def validation_of_project(project: Path, task: str) -> Measured:
     """Validation values of one project: of ``pretrain``, and both errors of every channel, with and without modulators.
 
     Pixel errors compare between projects; signal errors are those of other signals where the subbands differ.
@@ -48,7 +48,9 @@ def choices_table(rows: dict[str, Measured]) -> str:
 def main(path: Path) -> None:
     """Print the table of a file."""
     found = json.loads(path.read_text())
-    print(choices_table({row["name"]: measured(Path(row["folder"]), found["task"]) for row in found["rows"]}))
+    print(
+        choices_table({row["name"]: validation_of_project(Path(row["folder"]), found["task"]) for row in found["rows"]})
+    )
 
 
 if __name__ == "__main__":

@@ -34,12 +34,12 @@ class MetricChange:
     @property
     def text(self) -> str:
         """``before → after``."""
-        return f"{number(self.before)} → {number(self.after)}"
+        return f"{short_number(self.before)} → {short_number(self.after)}"
 
     @property
     def interval(self) -> str:
         """The difference's."""
-        return f"{number(self.low, '+')} to {number(self.high, '+')}" if math.isfinite(self.low) else ""
+        return f"{short_number(self.low, '+')} to {short_number(self.high, '+')}" if math.isfinite(self.low) else ""
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,11 @@ def change(before: np.ndarray, after: np.ndarray, metric: Metric) -> MetricChang
     return MetricChange(float(before.mean()), float(after.mean()), low, high, sign)
 
 
-def number(value: float, sign: str = "") -> str:
+def short_number(value: float, sign: str = "") -> str:
     """Three decimals below 10, two above.
 
     Example:
-        >>> number(0.5), number(12.345), number(-0.0123, "+")
+        >>> short_number(0.5), short_number(12.345), short_number(-0.0123, "+")
         ('0.500', '12.35', '-0.012')
     """
     if not math.isfinite(value):

@@ -127,7 +127,7 @@ def to_html(table: PrintedTable) -> str:
 FORMATS: dict[str, Callable[[PrintedTable], str]] = {".md": to_markdown, ".tex": to_latex, ".html": to_html}
 
 
-def write_table(path: Path, table: PrintedTable) -> None:
+def write_printed(path: Path, table: PrintedTable) -> None:
     """Write a table in the format that the name's extension says.
 
     Raises:

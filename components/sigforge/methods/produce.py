@@ -143,7 +143,7 @@ def configured(name: str, options: dict[str, object], task: str) -> FusionMethod
     return method
 
 
-def recipe_of(
+def corpus_recipe(
     folder: Path, name: str, options: dict[str, Any], task: str, pairs: Sequence[Pair], compute: CorpusCompute
 ) -> CorpusRecipe:
     """How ``fuse.<task>.<name>`` of params.yaml makes its corpus.

@@ -94,10 +94,10 @@ class MetricContext:
     @cached_property
     def sobel(self) -> tuple[Tensor, Tensor]:
         """Sobel derivatives of the planes along x (right minus left) and y (below minus above), zero border."""
-        return sobel(F.pad(self.planes, (1, 1, 1, 1)))
+        return sobel_of_padded(F.pad(self.planes, (1, 1, 1, 1)))
 
 
-def sobel(padded: Tensor) -> tuple[Tensor, Tensor]:
+def sobel_of_padded(padded: Tensor) -> tuple[Tensor, Tensor]:
     """Sobel derivatives along x and y of (..., H + 2, W + 2), both (..., H, W)."""
     down = padded[..., :-2, :] + 2 * padded[..., 1:-1, :] + padded[..., 2:, :]
     across = padded[..., :-2] + 2 * padded[..., 1:-1] + padded[..., 2:]

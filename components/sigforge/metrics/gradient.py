@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sigforge.metrics.context import MetricContext, sobel
+from sigforge.metrics.context import MetricContext, sobel_of_padded
 from sigforge.metrics.registry import metric
 
 #: Stands for an exactly zero derivative or strength, so that flat on flat compares as equal.
@@ -95,7 +95,7 @@ def nabf(context: MetricContext) -> Tensor:
     """
     if min(context.fused.shape[-2:]) < 2:
         return context.undefined
-    gx, gy = (slope.div_(8) for slope in sobel(F.pad(context.planes, (1, 1, 1, 1), mode="reflect")))
+    gx, gy = (slope.div_(8) for slope in sobel_of_padded(F.pad(context.planes, (1, 1, 1, 1), mode="reflect")))
     strength = (gx.square() + gy.square()).sqrt_()
     angle = torch.where(strength == 0, 0.0, torch.atan(gx / gy))
     source, fused = strength[:-1], strength[-1]

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sigforge.metrics.context import MetricContext, sobel
+from sigforge.metrics.context import MetricContext, sobel_of_padded
 from sigforge.metrics.filters import smooth_same
 from sigforge.metrics.registry import metric
 
@@ -64,7 +64,7 @@ def q_cv(context: MetricContext) -> Tensor:
     filled up with zeros. NaN where all sources are constant.
     """
     images = context.stretched
-    gx, gy = sobel(F.pad(images[:-1], (1, 1, 1, 1)))
+    gx, gy = sobel_of_padded(F.pad(images[:-1], (1, 1, 1, 1)))
     saliency = _region_sums((gx.square() + gy.square()).pow_(_SALIENCY / 2))
     height, width = images.shape[-2:]
     spectrum = torch.fft.rfft2(images[:-1] - images[-1]) * _mannos_sakrison(_radius(height, width, 4, images.device))

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sigforge.metrics.context import MetricContext, sobel
+from sigforge.metrics.context import MetricContext, sobel_of_padded
 from sigforge.metrics.registry import metric
 
 _ESKICIOGLU = "Eskicioglu & Fisher, Image quality measures and their performance, IEEE Trans. Commun. 43(12), 1995"
@@ -83,7 +83,7 @@ def ag_cddfuse(context: MetricContext) -> Tensor:
 )
 def ei(context: MetricContext) -> Tensor:
     """Edge intensity of the fused image: its mean Sobel strength. Zero on a constant image."""
-    gx, gy = sobel(F.pad(context.fused[None], (1, 1, 1, 1), mode="replicate")[0])
+    gx, gy = sobel_of_padded(F.pad(context.fused[None], (1, 1, 1, 1), mode="replicate")[0])
     return torch.hypot(gx, gy).mean((-2, -1))
 
 

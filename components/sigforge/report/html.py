@@ -108,7 +108,7 @@ class ReportPage:
         return [part.task for part in self.tasks if part.simulated]
 
 
-def render(page: ReportPage) -> str:
+def render_page(page: ReportPage) -> str:
     """The page as HTML; the same page gives the same text."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -117,7 +117,7 @@ def render(page: ReportPage) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"symbol": symbol, "words": words, "change": change}
+    environment.filters |= {"symbol": symbol, "words": words, "change": percent_change}
     shared = {"page": page, "titles": TITLES, "mark": SIMULATED_DATA, "places": places, "both": BOTH}
     return environment.get_template(TEMPLATE).render(shared)
 
@@ -164,11 +164,11 @@ def words(name: str) -> str:
     return known.get(name, name.replace("_", " "))
 
 
-def change(after: float, before: float) -> str:
+def percent_change(after: float, before: float) -> str:
     """Relative change in percent, with its sign.
 
     Example:
-        >>> change(0.5, 1.0), change(1.0, 0.0)
+        >>> percent_change(0.5, 1.0), percent_change(1.0, 0.0)
         ('−50 %', '')
     """
     return f"{100 * (after - before) / before:+.0f} %".replace("-", "−") if before else ""

@@ -59,7 +59,9 @@ class ModalitySignals:
 
 
 @torch.inference_mode()
-def measure(plgn: Plgn, modality: str, photos: Sequence[np.ndarray], reals: Sequence[np.ndarray]) -> ModalitySignals:
+def measure_signals(
+    plgn: Plgn, modality: str, photos: Sequence[np.ndarray], reals: Sequence[np.ndarray]
+) -> ModalitySignals:
     """Decompose photographs, their modulated versions and real images of one modality.
 
     Args:

@@ -16,7 +16,7 @@ from sigforge.stages._trained import train, training_pairs
 from sigforge.training.crops import CropBatches
 from sigforge.training.planes import PlaneCache
 from sigforge.training.run import TrainingRun
-from sigforge.training.validate import fusion_loss
+from sigforge.training.validate import mean_fusion_loss
 
 
 def run(context: StageContext) -> None:
@@ -39,7 +39,7 @@ def run(context: StageContext) -> None:
         params.finetune,
         kind=KIND,
         architecture=architecture,
-        validate=lambda: fusion_loss(net, losses, (_planes(pair, cache) for pair in held_out)),
+        validate=lambda: mean_fusion_loss(net, losses, (_planes(pair, cache) for pair in held_out)),
     )
     key = key_of(params.seed, params.finetune, params.loss, files=[manifest, start], code=[context.module])
     train(context, tuning, key=key)

@@ -23,7 +23,7 @@ from sigforge.dataset.corpus import (
     write_failures,
 )
 from sigforge.dataset.tables import Pair, read_pairs
-from sigforge.methods.produce import CorpusCompute, CorpusRecipe, inputs_hash, recipe_of
+from sigforge.methods.produce import CorpusCompute, CorpusRecipe, corpus_recipe, inputs_hash
 from sigforge.stages._base import StageContext, main, open_folder
 
 WRITE_EVERY = 5.0
@@ -76,7 +76,7 @@ def fuse_corpus(
     """
     compute = context.params.compute
     where = CorpusCompute(pick_device(compute.device).torch.type, compute.workers, resolve_path)
-    recipe = recipe_of(folder, name, options, context.task, pairs, where)
+    recipe = corpus_recipe(folder, name, options, context.task, pairs, where)
     open_folder(folder, recipe.identity)
     entries = {entry.pair_id: entry for entry in _still_valid(folder, recipe, pairs)}
     missing = [pair for pair in pairs if pair.pair_id not in entries]

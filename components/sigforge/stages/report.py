@@ -27,10 +27,10 @@ from sigforge.methods.systems.training import SYNTHETIC
 from sigforge.methods.weights import HISTORY, MODEL
 from sigforge.report.figures import curves_figure, signals_figure
 from sigforge.report.gallery import GalleryScene, pair_scene, picture, scores_of
-from sigforge.report.html import ReportPage, SignalPart, TaskPart, modulation_rows, render
+from sigforge.report.html import ReportPage, SignalPart, TaskPart, modulation_rows, render_page
 from sigforge.report.pair_realism import TaskPairRealism, pair_caption, task_pair_realism, write_pair_realism
 from sigforge.report.realism import TaskRealism, task_realism, write_realism
-from sigforge.report.signals import CHANNEL, KINDS, ModalitySignals, measure
+from sigforge.report.signals import CHANNEL, KINDS, ModalitySignals, measure_signals
 from sigforge.shards.pairs import ShardPairs
 from sigforge.stages._base import StageContext, main
 from sigforge.stages._photographs import originals_of, photo_manifest
@@ -81,7 +81,7 @@ def run(context: StageContext) -> None:
     for name in ("realism.parquet", "pairs.parquet"):
         context.ledger.file(folder / name, "tables")
     log_pair_realism(context, parts)
-    write_atomic(folder / "index.html", render(page))
+    write_atomic(folder / "index.html", render_page(page))
     context.ledger.file(folder / "index.html", "figures")
 
 
@@ -279,7 +279,7 @@ def signal_parts(plgn: Plgn, task: str, pairs: Sequence[Pair], natural: Sequence
             if name == modality
         ]
         real = [luma(read_image(path)[0]) for path in paths[: len(natural)]]
-        yield signal_part(measure(plgn, modality, natural, real), f"{task}-{modality}")
+        yield signal_part(measure_signals(plgn, modality, natural, real), f"{task}-{modality}")
 
 
 def signal_part(measured: ModalitySignals, name: str) -> SignalPart:

@@ -29,7 +29,7 @@ def run(context: StageContext) -> None:
     manifest = context.folder("ingest", "photos") / "photos.parquet"
     photos = read_photo_table(manifest).slice(0, config.limit)
     tests = hashes_of_tests(context, params.compute.workers)
-    recipe = recipe_of(context)
+    recipe = synthesis_recipe(context)
     what = config.model_dump(mode="json", exclude=GROWS) | recipe.machine
     key = key_of(params.seed, what, fingerprint_of(photos), tests, files=[recipe.model], code=[context.module])
     folder = open_folder(context.folder(), key)
@@ -47,7 +47,7 @@ def run(context: StageContext) -> None:
     context.ledger.dataset("photographs", manifest)
 
 
-def recipe_of(context: StageContext) -> SynthesisRecipe:
+def synthesis_recipe(context: StageContext) -> SynthesisRecipe:
     """What the bytes of the task's shards depend on besides the photographs."""
     params, model = context.params, context.folder("plgn") / MODEL
     device = pick_device(params.compute.device).torch.type

@@ -58,7 +58,10 @@ def reconstruction(model: "SigFormer", planes: Iterable[np.ndarray]) -> dict[str
             "psnr_without_high": replace(parts, high=tuple(torch.zeros_like(high) for high in parts.high)),
             "psnr_without_low": replace(parts, low=torch.zeros_like(parts.low)),
         }
-        row = {name: psnr(model.reconstruct(variant).clamp(0, 1), image) for name, variant in variants.items()}
+        row = {
+            name: reconstruction_psnr(model.reconstruct(variant).clamp(0, 1), image)
+            for name, variant in variants.items()
+        }
         rows.append(row | _boundaries(parts))
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
@@ -94,7 +97,7 @@ def modulation(plgn: "Plgn", samples: Iterable[tuple[str, tuple[np.ndarray, ...]
 
 
 @torch.inference_mode()
-def fusion_loss(net: "FusionNetwork", losses: Losses, pairs: Iterable[np.ndarray]) -> dict[str, float]:
+def mean_fusion_loss(net: "FusionNetwork", losses: Losses, pairs: Iterable[np.ndarray]) -> dict[str, float]:
     """Mean of the training loss and its terms over pairs, on their middle.
 
     Args:
@@ -113,7 +116,7 @@ def fusion_loss(net: "FusionNetwork", losses: Losses, pairs: Iterable[np.ndarray
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
 
 
-def psnr(image: Tensor, reference: Tensor) -> float:
+def reconstruction_psnr(image: Tensor, reference: Tensor) -> float:
     """Peak signal-to-noise ratio in dB for values in [0, 1]; 100 dB stands for no visible error at all."""
     error = float(((image - reference) ** 2).mean())
     return min(100.0, -10 * np.log10(max(error, 1e-10)))

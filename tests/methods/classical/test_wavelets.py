@@ -4,7 +4,7 @@ import pywt
 import torch
 
 from sigforge.methods.classical.dtcwt import FARRAS, Q_SHIFT
-from sigforge.methods.classical.wavelets import decimate, interpolate, join, split
+from sigforge.methods.classical.wavelets import decimate, interpolate, join, undecimated_split
 
 
 def noise(*shape):
@@ -15,13 +15,13 @@ def noise(*shape):
 @pytest.mark.parametrize(("length", "step"), [(16, 1), (17, 2), (5, 8), (1, 1)])
 def test_join_undoes_split_at_any_length(name, length, step):
     bank, x = pywt.Wavelet(name), noise(3, length)
-    bands = split(x, bank.dec_lo, bank.dec_hi, -1, step=step)
+    bands = undecimated_split(x, bank.dec_lo, bank.dec_hi, -1, step=step)
     torch.testing.assert_close(join(*bands, bank.rec_lo, bank.rec_hi, -1, step=step), x, atol=1e-10, rtol=0)
 
 
 def test_split_is_the_stationary_transform():
     bank, x = pywt.Wavelet("db2"), noise(32)
-    low, high = split(x, bank.dec_lo, bank.dec_hi, 0)
+    low, high = undecimated_split(x, bank.dec_lo, bank.dec_hi, 0)
     ((reference_low, reference_high),) = pywt.swt(x.numpy(), "db2", 1)
     # PyWavelets centres its filters, a shift of half their length.
     np.testing.assert_allclose(torch.roll(low, -2, 0), reference_low, atol=1e-12)

@@ -10,7 +10,7 @@ from sigforge.core.subsets import spread
 from sigforge.dataset.tables import Pair
 from sigforge.dataset.tasks import all_modalities, modalities
 from sigforge.evaluation.realism.compare import LEAST, RealismComparison, compare
-from sigforge.evaluation.realism.image_statistics import ImageStatistics, measure
+from sigforge.evaluation.realism.image_statistics import ImageStatistics, measure_images
 from sigforge.shards.pairs import ShardPairs
 
 
@@ -47,7 +47,7 @@ def compare_modalities(
 
     @cache
     def photographs(indices: tuple[int, ...]) -> ImageStatistics:
-        return measure((photograph(shards.row(index)) for index in indices), side=side)
+        return measure_images((photograph(shards.row(index)) for index in indices), side=side)
 
     found, left_out = {}, []
     for modality in all_modalities(task):
@@ -59,9 +59,9 @@ def compare_modalities(
             continue
         synthetic = (shards[index][_names(task, shards, index).index(modality)] for index in indices)
         found[modality] = compare(
-            measure((read_image(path)[0] for path in real), side=side),
+            measure_images((read_image(path)[0] for path in real), side=side),
             photographs(indices),
-            measure(synthetic, side=side),
+            measure_images(synthetic, side=side),
             seed=seed,
         )
     return found, left_out

@@ -14,7 +14,7 @@ from scipy.stats import wasserstein_distance
 
 from sigforge.core.errors import UserError
 from sigforge.core.seeds import rng_of
-from sigforge.evaluation.realism.image_statistics import SIDE, WIDTHS, ImageStatistics, measure
+from sigforge.evaluation.realism.image_statistics import SIDE, WIDTHS, ImageStatistics, measure_images
 from sigforge.evaluation.realism.two_sample import IntervalEstimate, two_sample_auc, with_interval
 
 COLUMNS = {"real": "real", "before": "photographs", "after": "synthetic"}
@@ -89,7 +89,7 @@ class RealismComparison:
         return next(row for row in self.rows if row.measure == measure)
 
 
-def realism(
+def measure_realism(
     real: Iterable[np.ndarray],
     before: Iterable[np.ndarray] | None,
     after: Iterable[np.ndarray],
@@ -111,13 +111,13 @@ def realism(
 
     Example:
         >>> noise = np.random.default_rng(0).random((18, 64, 64))
-        >>> found = realism(noise[:6], noise[6:12], noise[12:] / 2, side=64)
+        >>> found = measure_realism(noise[:6], noise[6:12], noise[12:] / 2, side=64)
         >>> level = found.row("level")
         >>> round(level.after.value), level.real.value < 0.5
         (6, True)
     """
     sets = ((real, "real"), (before, "before"), (after, "after"))
-    measured = (None if images is None else measure(images, side=side, name=name) for images, name in sets)
+    measured = (None if images is None else measure_images(images, side=side, name=name) for images, name in sets)
     return compare(*measured, seed=seed)
 
 

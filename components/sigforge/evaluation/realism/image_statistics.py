@@ -85,7 +85,7 @@ class ImageStatistics:
         return ImageStatistics(place[self.owner[kept]], **others)
 
 
-def measure(images: Iterable[np.ndarray], *, side: int = SIDE, name: str = "images") -> ImageStatistics:
+def measure_images(images: Iterable[np.ndarray], *, side: int = SIDE, name: str = "images") -> ImageStatistics:
     """Measure the crops of some images, of which only one need be in memory.
 
     Args:
@@ -97,7 +97,7 @@ def measure(images: Iterable[np.ndarray], *, side: int = SIDE, name: str = "imag
         UserError: no image, or one that is smaller than ``side``; ``side`` is too small.
 
     Example:
-        >>> flat = measure([np.full((160, 300), 0.5)], side=128)
+        >>> flat = measure_images([np.full((160, 300), 0.5)], side=128)
         >>> flat.owner, flat.level.round(1)[0, 0], flat.intensity[0, 128]
         (array([0, 0]), array([-22.8, -22.8, -19.8, -16.8, -13.8]), np.float64(1.0))
     """

@@ -14,7 +14,7 @@ from sigforge.dataset.tasks import TASKS
 from sigforge.methods.classical.filters import mirrored
 from sigforge.methods.classical.pyramid import max_levels
 from sigforge.methods.classical.rules import max_abs
-from sigforge.methods.classical.wavelets import join, split
+from sigforge.methods.classical.wavelets import join, undecimated_split
 from sigforge.methods.registry import at_least, fusion_method
 
 
@@ -59,8 +59,8 @@ def _fuse(image: Tensor, bank: pywt.Wavelet, depth: int, step: int) -> Tensor:
     if not depth:
         return image.mean(0)
     analysis, synthesis = (bank.dec_lo, bank.dec_hi), (bank.rec_lo, bank.rec_hi)
-    rows = split(image, *analysis, -2, step=step)
-    (approximation, *details), *others = (split(band, *analysis, -1, step=step) for band in rows)
+    rows = undecimated_split(image, *analysis, -2, step=step)
+    (approximation, *details), *others = (undecimated_split(band, *analysis, -1, step=step) for band in rows)
     low = join(_fuse(approximation, bank, depth - 1, 2 * step), *map(max_abs, details), *synthesis, -1, step=step)
     high = join(*map(max_abs, others[0]), *synthesis, -1, step=step)
     return join(low, high, *synthesis, -2, step=step)

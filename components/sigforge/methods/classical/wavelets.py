@@ -13,7 +13,7 @@ from torch import Tensor
 Taps = Sequence[float]
 
 
-def split(image: Tensor, low: Taps, high: Taps, dim: int, *, step: int = 1) -> tuple[Tensor, Tensor]:
+def undecimated_split(image: Tensor, low: Taps, high: Taps, dim: int, *, step: int = 1) -> tuple[Tensor, Tensor]:
     """Undecimated low and high band: ``y[i] = sum_k taps[k] x[i - step k]``, indices modulo the length.
 
     Args:
@@ -27,7 +27,7 @@ def split(image: Tensor, low: Taps, high: Taps, dim: int, *, step: int = 1) -> t
 
 
 def join(low_band: Tensor, high_band: Tensor, low: Taps, high: Taps, dim: int, *, step: int = 1) -> Tensor:
-    """Invert :func:`split`.
+    """Invert :func:`undecimated_split`.
 
     Args:
         low_band: ``(..., H, W)``.
@@ -35,12 +35,12 @@ def join(low_band: Tensor, high_band: Tensor, low: Taps, high: Taps, dim: int, *
         low: reconstruction low-pass that belongs to the decomposition filters.
         high: reconstruction high-pass, likewise.
         dim: dimension to filter.
-        step: distance of the taps, as for :func:`split`.
+        step: distance of the taps, as for :func:`undecimated_split`.
 
     Example:
         >>> haar = 0.5**0.5
         >>> x = torch.rand(7)
-        >>> bands = split(x, (haar, haar), (haar, -haar), -1)
+        >>> bands = undecimated_split(x, (haar, haar), (haar, -haar), -1)
         >>> torch.allclose(join(*bands, (haar, haar), (-haar, haar), -1), x)
         True
     """

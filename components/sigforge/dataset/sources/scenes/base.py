@@ -139,7 +139,7 @@ def smooth_noise(rng: np.random.Generator, size: int, cells: int) -> Image:
     return (field - field.mean()) / field.std()
 
 
-def gaussian(image: Image, sigma: float) -> Image:
+def gaussian_blur(image: Image, sigma: float) -> Image:
     """Gaussian blur, ``sigma`` in pixels, mirrored at the border."""
     return cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
 

@@ -24,7 +24,7 @@ from sigforge.dataset.sources.scenes.base import (
     Pixels,
     SimulatedScene,
     display,
-    gaussian,
+    gaussian_blur,
     linear_light,
     motorcycle_disparity,
     region_means,
@@ -77,7 +77,7 @@ def synthetic_inverse_depth(photo: Pixels, rng: np.random.Generator) -> Image:
     field = smooth_noise(rng, size, 3) + 2.0 * y - 4.0 * x * x
     scores = region_means(field, labels)
     chosen = (scores > np.quantile(scores, rng.uniform(0.5, 0.7)))[labels]
-    mask = gaussian(chosen.astype(np.float32), size / 64) > 0.5
+    mask = gaussian_blur(chosen.astype(np.float32), size / 64) > 0.5
     return np.where(mask, 0.85 + 0.25 * y, background).clip(0.0, 1.0).astype(np.float32)
 
 

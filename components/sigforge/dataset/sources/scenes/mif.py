@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from sigforge.core.seeds import rng_of
-from sigforge.dataset.sources.scenes.base import Image, Pixels, SimulatedScene, gaussian, smooth_noise, to_bytes
+from sigforge.dataset.sources.scenes.base import Image, Pixels, SimulatedScene, gaussian_blur, smooth_noise, to_bytes
 
 BASES = tuple(f"head{number:02d}" for number in range(12))
 SUBTASKS = ("mri-ct", "mri-pet", "mri-spect")
@@ -92,7 +92,7 @@ def mri(tissues: Fractions, sequence: str, rng: np.random.Generator) -> Pixels:
     size = signal.shape[0]
     texture = 1.0 + 0.02 * smooth_noise(rng, size, 40) + 0.02 * smooth_noise(rng, size, 20)
     bias = np.exp(0.10 * smooth_noise(rng, size, 2))
-    signal = gaussian((signal * texture * bias).astype(np.float32), 0.45 * max(size / 128, 1.0))
+    signal = gaussian_blur((signal * texture * bias).astype(np.float32), 0.45 * max(size / 128, 1.0))
     signal /= np.percentile(signal, 99.5)
     noise = 0.015 * rng.standard_normal((2, size, size), dtype=np.float32)
     return to_bytes(0.95 * np.hypot(signal + noise[0], noise[1]) - 0.015)
@@ -117,9 +117,9 @@ def ct(tissues: Fractions, rng: np.random.Generator) -> Pixels:
     """Computed tomography picture, uint8 (H, W), in a window with bone white and little contrast in the brain."""
     units = sum(fraction * TISSUES[name][3] for name, fraction in tissues.items())
     size = units.shape[0]
-    haze = 60.0 * gaussian(tissues["bone"], size / 20) * (1.0 - tissues["air"])
-    noise = gaussian(rng.standard_normal((size, size), dtype=np.float32), 0.6)
-    blurred = gaussian(units.astype(np.float32), 0.5 * max(size / 128, 1.0)) + haze + 6.0 * noise / noise.std()
+    haze = 60.0 * gaussian_blur(tissues["bone"], size / 20) * (1.0 - tissues["air"])
+    noise = gaussian_blur(rng.standard_normal((size, size), dtype=np.float32), 0.6)
+    blurred = gaussian_blur(units.astype(np.float32), 0.5 * max(size / 128, 1.0)) + haze + 6.0 * noise / noise.std()
     low, high = rng.uniform(-90.0, -40.0), rng.uniform(280.0, 600.0)
     return to_bytes((blurred - low) / (high - low))
 
@@ -140,8 +140,10 @@ def emission(tissues: Fractions, modality: str, rng: np.random.Generator) -> Pix
     size = uptake.shape[0]
     sigma = fwhm / 2.355 / HEAD_MM * HEAD_SHARE * size
     per_pixel = counts * (128 / size) ** 2
-    counted = rng.poisson(gaussian(np.maximum(uptake, 0.0).astype(np.float32), sigma) * per_pixel).astype(np.float32)
-    filtered = gaussian(counted, 0.5 * sigma) / per_pixel
+    counted = rng.poisson(gaussian_blur(np.maximum(uptake, 0.0).astype(np.float32), sigma) * per_pixel).astype(
+        np.float32
+    )
+    filtered = gaussian_blur(counted, 0.5 * sigma) / per_pixel
     return colourise(filtered / np.percentile(filtered, 99.7), scale)
 
 

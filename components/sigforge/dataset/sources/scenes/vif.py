@@ -21,7 +21,7 @@ from sigforge.dataset.sources.scenes.base import (
     Pixels,
     SimulatedScene,
     encode,
-    gaussian,
+    gaussian_blur,
     guided,
     linear_light,
     luminance,
@@ -96,7 +96,7 @@ def thermal(photo: Pixels, bodies: Bodies, rng: np.random.Generator) -> Pixels:
     radiance = emissivity * band_radiance(kelvin) + (1.0 - emissivity) * band_radiance(np.array(SKY_K))
     per_kelvin = float(np.diff(band_radiance(np.array([299.5, 300.5])))[0])
     noise = NETD_K * rng.standard_normal((size, size)) + COLUMN_K * rng.standard_normal(size)
-    signal = gaussian(radiance, 0.6 * max(size / 128, 1.0)) + (per_kelvin * noise).astype(np.float32)
+    signal = gaussian_blur(radiance, 0.6 * max(size / 128, 1.0)) + (per_kelvin * noise).astype(np.float32)
     return _gain_control(signal)
 
 
@@ -113,7 +113,7 @@ def dusk(photo: Pixels, bodies: Bodies, rng: np.random.Generator) -> Pixels:
     """
     size = photo.shape[0]
     scene = linear_light(photo)
-    camouflage = 0.9 * (0.5 * scene + 0.5 * gaussian(scene, size / 24))
+    camouflage = 0.9 * (0.5 * scene + 0.5 * gaussian_blur(scene, size / 24))
     scene = scene + bodies.cover[..., None] * (camouflage - scene)
     lit = scene * _illumination(size, bodies, rng)
     lit *= rng.uniform(0.02, 0.05) / max(float(luminance(lit).mean()), 1e-4)
@@ -138,7 +138,7 @@ def warm_bodies(size: int, rng: np.random.Generator) -> tuple[Bodies, list[str]]
             cover = np.maximum(cover, part)
         names.append(kind)
     # Heat spreads between limb and limb, tin and tin: no hard seams inside a body.
-    return Bodies(cover, gaussian(kelvin, size / 100)), names
+    return Bodies(cover, gaussian_blur(kelvin, size / 100)), names
 
 
 # Capsules in units of the body's height, measured from its foot: x0, y0, x1, y1, radius, kelvin. Clothes and hair lie
