@@ -103,6 +103,7 @@ def run_rows(task: str, run: Callable[[AblationRow, AblationStart], dict], chose
     """Run the rows, Default first since the others start from what it has made; returns ``table.md``.
 
     Args:
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
         run: row to what :func:`measure` returns.
         chosen: slugs of the rows to run beside Default; all if not said.
 

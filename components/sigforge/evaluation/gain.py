@@ -81,8 +81,10 @@ def build_gain(task: str, values: Sequence[ScoreRow], metrics: Sequence[Metric],
     """The table of a task; without rows where no system was trained both ways.
 
     Args:
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
         values: the rows of ``metrics.parquet``.
         metrics: in the order of the columns.
+        simulated: the pairs are not real; the table says so.
     """
     scores = {(row.method, row.metric, row.pair_id): row.value for row in values}
     methods, pairs = {row.method for row in values}, sorted({row.pair_id for row in values})

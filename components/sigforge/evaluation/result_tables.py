@@ -124,9 +124,11 @@ def build_tables(
     """The table over all pairs and, where there are several subtasks, one for each.
 
     Args:
+        task: ``vif``, ``mif``, ``mfif`` or ``mef``.
         values: the rows of ``metrics.parquet``.
         metrics: in the order of the columns.
         ours: the method listed last and marked; behind it copies and collage.
+        simulated: the pairs are not real; the tables say so.
     """
     subtasks = sorted({row.subtask for row in values})
     parts = {"": values}

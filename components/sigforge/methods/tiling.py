@@ -13,6 +13,9 @@ def run_padded(network: Network, images: Tensor, *, multiple: int, minimum: int 
 
     Args:
         network: (..., H', W') to (..., H', W') with H', W' multiples of ``multiple`` and at least ``minimum``.
+        images: (..., H, W).
+        multiple: both sides become multiples of it.
+        minimum: and at least this, pixels.
     """
     height, width = images.shape[-2:]
     target = [max(minimum, -(-side // multiple) * multiple) for side in (height, width)]
@@ -40,6 +43,9 @@ def run_tiled(network: Network, images: Tensor, *, tile: int = 256, overlap: int
 
     Args:
         network: (..., tile, tile) (or smaller, for smaller images) to (..., same size).
+        images: (..., H, W).
+        tile: side of a tile, pixels; an image of as many pixels is not cut.
+        overlap: of neighbouring tiles, pixels.
     """
     height, width = images.shape[-2:]
     if height * width <= tile * tile:

@@ -110,7 +110,9 @@ def load_model(path: Path, build: Callable[[dict], Model], *, kind: str) -> Mode
     """The trained network of a model file, ready to run.
 
     Args:
+        path: what :func:`save_weights` wrote.
         build: the file's configuration to a network with that architecture.
+        kind: that the file must name.
 
     Raises:
         UserError: as :func:`read_weights`, or the network has changed since the file was made.

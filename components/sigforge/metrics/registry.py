@@ -143,6 +143,8 @@ def metric(
         symmetric: the order of the sources does not matter.
         target: the best value, where it is neither the largest nor the smallest; the distance from it counts.
         variant_of: the metric that this one is another convention of. A rank over several metrics counts one of them.
+        ranked: it counts in the mean rank of a leaderboard.
+        judged: it has a better and a worse; false for what is described only.
 
     Returns:
         the decorator, which gives the function back as it is.

@@ -92,6 +92,8 @@ def spectra_figure(found: Mapping[str, RealismComparison], name: str, *, target:
     """Power spectra of photographs, synthetic and real images, median and quartiles of crops; a panel per modality.
 
     Args:
+        found: comparisons by modality, a panel each.
+        name: of the figure; it seeds the ids in the SVG.
         target: what the legend calls the real images, for they may be simulated.
     """
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):

@@ -74,6 +74,7 @@ def pair_scene(pair: Pair, fused: Mapping[str, Path], scores: Mapping[str, tuple
     """Both sources of a test pair and what every method made of them, with one crop at the same place in all.
 
     Args:
+        pair: whose files are read.
         fused: method to image file, in the order of the page.
         scores: method to (symbol, value) under its picture; see :func:`scores_of`.
     """

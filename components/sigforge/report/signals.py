@@ -65,6 +65,8 @@ def measure_signals(
     """Decompose photographs, their modulated versions and real images of one modality.
 
     Args:
+        plgn: with modulators for the modality.
+        modality: ``ir``, ``vis``, ``ct``, ...
         photos, reals: luma planes (H, W) in [0, 1]; real image k is analysed with the wavelet bank of photograph k, so
             that its bands span the same frequencies. The first of each is the example.
     """

@@ -61,7 +61,10 @@ def main(stage: str, run: Run, *, sections: tuple[str, ...], tasks: tuple[str, .
     """The command line of one stage module: ``--task`` where it has tasks, exit code 2 on a user's mistake.
 
     Args:
+        stage: its name.
+        run: what the stage does.
         sections: the dotted keys of params.yaml that the ledger records for this stage.
+        tasks: those it can be asked for; empty for a stage without tasks.
     """
     parser = argparse.ArgumentParser(prog=f"python -m sigforge.stages.{stage}", description=run.__doc__)
     if tasks:

@@ -81,6 +81,10 @@ def train_runs(context: StageContext, name: str, data: Material, folder: Path, t
     """All runs of one system, into ``folder`` and below it; what is finished is taken from its files.
 
     Args:
+        context: of the stage.
+        name: of the system.
+        data: what it learns from.
+        folder: of the system's files.
         title: what the progress lines and the ledger call it; its name by default.
     """
     seed, task = context.params.seed, context.task

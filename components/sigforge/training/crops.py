@@ -55,6 +55,8 @@ def batches_from(dataset: Dataset, steps: int, *, workers: int = 0) -> Callable[
     """A function from the first step to the batches of all remaining steps, in order whatever the workers.
 
     Args:
+        dataset: step to batch.
+        steps: of the whole run.
         workers: threads that prepare batches ahead. Threads, not processes: decoding releases the interpreter lock, all
             share the decoded images, and nothing passes through ``/dev/shm``, which is small in containers.
     """

@@ -44,9 +44,12 @@ def fit(
     """Minimise ``losses(batch)["loss"]`` over the parameters of ``model`` that require gradients.
 
     Args:
+        model: moved to the device and put into training mode.
         batches: first step to an iterable of the batches of that and all later steps.
         losses: batch to named scalars, of which ``loss`` is minimised and all are logged.
+        config: steps, learning rate, schedule, checkpoints.
         folder: holds the checkpoint while the run lasts.
+        device: where it runs, and in which precision.
         progress: called after every step.
 
     Returns:

@@ -105,7 +105,17 @@ def published(
     """Register a published network under ``name``; the arguments are the fields of :class:`PublishedMethod`.
 
     Args:
+        name: key in the registry.
+        build: makes the network without its weights.
+        weights: of all tasks, or by task: where they are had, sha256, licence.
         tasks: needed if one checkpoint serves them all; else those of ``weights``.
+        paper: authors, title and venue.
+        year: of the paper.
+        parameters: learned numbers, batch-norm statistics not counted.
+        flops: on one 640x480 image, multiplications and additions apart.
+        equation: the fusion rule in one line.
+        n_sources: least and greatest number of sources, None for no limit.
+        notes: what a reader of a table should know.
 
     Raises:
         ValueError: the name is taken.

@@ -15,6 +15,9 @@ def analyse(signals: Tensor, kind: Signal, bands: int, boundaries: Tensor) -> Te
     """(B, C, L) to (B, C, bands, L), the low one first; ``none`` leaves everything in it.
 
     Args:
+        signals: (B, C, L).
+        kind: the transform.
+        bands: how many; ``none`` fills all but the first with zeros.
         boundaries: (B, bands-1) radians; only EWT reads them.
     """
     if kind == "ewt":

@@ -50,6 +50,7 @@ def defusion_pp_losses(
     """Batch to Eq. (9): of masked views decomposition and masked features, of pairs agreement and modality.
 
     Args:
+        training: the network, and its teachers where there are any.
         alpha: weight of the masked features.
         keep: part of the tokens that is sampled from each group.
     """

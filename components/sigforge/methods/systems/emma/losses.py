@@ -82,6 +82,8 @@ def draw_transforms(
     """One step's set G for images of ``side`` x ``side`` pixels: drawn shifts, the rotations, the three reflections.
 
     Args:
+        rng: draws the shifts.
+        side: of the images, pixels.
         shifts: how many; their offsets are drawn without replacement from all but zero.
         degrees: of the rotations; the authors' code has (10, 130, 250).
     """
@@ -101,6 +103,7 @@ def emma_terms(
     Args:
         fuse: sources (2, B, 1, H, W) to fused (B, 1, H, W).
         sense: fused images to pseudo-sources (2, B, 1, H, W).
+        sources: (2, B, 1, H, W) in [0, 1].
         transforms: the set G; the fused image itself is always one of those compared.
 
     Returns:

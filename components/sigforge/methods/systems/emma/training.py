@@ -85,6 +85,8 @@ def emma_losses(
     """Batch of :class:`EquivariantBatches` to Eq. (6) and its terms; ``sensing`` is frozen and stays so.
 
     Args:
+        fuser: what is trained.
+        sensing: trained before; frozen here.
         alpha_1: weight of the second source's sensing term.
         alpha_2: weight of the equivariance term.
     """

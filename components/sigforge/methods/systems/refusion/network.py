@@ -75,6 +75,8 @@ class ReFusionSystem(nn.Module):
         """Registered lumas (B, 1, H, W) in [0, 1] of any size to one.
 
         Args:
+            a: (B, 1, H, W) in [0, 1].
+            b: likewise.
             stretch: to the full range, as the authors save their images; the paper does not mention it.
         """
         return self.fusion.fuse(torch.stack([a, b]), stretch=stretch)

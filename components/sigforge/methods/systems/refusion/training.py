@@ -89,6 +89,7 @@ def refusion_losses(
     """Episode to the loss whose gradient is that of Eqs. (11) and (12) or, in a meta step, of Eq. (9) / inner_lr.
 
     Args:
+        system: what is trained.
         inner_lr: step size of Eqs. (7) and (8).
         alpha1, alpha2: weight of the gradient terms, Eqs. (1) and (4).
     """
