@@ -9,6 +9,7 @@ import torch
 from sigforge.config.load import load_params
 from sigforge.core.errors import UserError
 from sigforge.dataset.corpus import read_corpus
+from sigforge.evaluation.references import REFERENCES
 from sigforge.methods.loading import load
 from sigforge.training import loop
 
@@ -68,7 +69,7 @@ def test_all_five_train_fuse_and_are_scored(project, monkeypatch):
         assert fused.shape == a.shape and 0 <= float(fused.min()) and float(fused.max()) <= 1
     project.call("evaluate")
     summary = json.loads((project.data / "evaluate/vif/summary.json").read_text())
-    assert set(summary["methods"]) == {"sigfusion", "mean", "max", *ALL}
+    assert set(summary["methods"]) == {"sigfusion", "mean", "max", *ALL, *REFERENCES}
     assert all((project.data / "evaluate/vif" / name).glob("*.png") for name in ALL)
 
 
@@ -96,6 +97,7 @@ def test_a_system_that_is_no_longer_named_goes(project):
         "sigfusion",
         "mean",
         "max",
+        *REFERENCES,
     }
 
 
