@@ -1,9 +1,12 @@
+import copy
 import shutil
 
 import pytest
 import torch
 
 from sigforge.methods.sigfusion.compiled import compile_parts
+from sigforge.methods.sigfusion.full.network import FullConfig
+from sigforge.methods.sigfusion.fusion import FusionConfig, build_fusion
 from sigforge.methods.sigfusion.modulator import HighModulator
 from sigforge.methods.sigfusion.plgn import Plgn
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
@@ -36,6 +39,22 @@ def test_training_is_traced_whole_and_changes_nothing():
         (loss, grads), (wanted, wanted_grads) = gradients(compiled, channel), gradients(plain, channel)
         torch.testing.assert_close([loss.signal, loss.pixel], [wanted.signal, wanted.pixel])
         torch.testing.assert_close(grads, wanted_grads)
+    assert not torch._dynamo.utils.counters["graph_break"]
+
+
+def test_the_full_form_is_traced_whole_and_changes_nothing():
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    config = FusionConfig(form="full", head="select", full=FullConfig(width=8, heads=2, signals=2, pools=(2,)))
+    torch.manual_seed(0)
+    plain = build_fusion(config)
+    compiled = copy.deepcopy(plain)
+    assert compile_parts(compiled, backend="aot_eager") == 2 + 3 + 3
+    sources = torch.rand(2, 1, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    for net in (plain, compiled):
+        net(sources).square().mean().backward()
+    wanted = [value.grad for value in plain.parameters()]
+    torch.testing.assert_close([value.grad for value in compiled.parameters()], wanted)
     assert not torch._dynamo.utils.counters["graph_break"]
 
 
