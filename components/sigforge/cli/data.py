@@ -78,3 +78,18 @@ def data_get(
 
     print(get_dataset(entry_of(name), out or Path(name)))
     return 0
+
+
+@data_app.command("check", epilog="Example: sigforge data check data/ingest/vif --photos data/ingest/photos")
+def data_check(
+    where: Annotated[Path, typer.Argument(help="pairs.parquet, or the folder that holds it.")],
+    photos: Annotated[
+        Path | None, typer.Option(help="photos.parquet or its folder; no test image may be in it.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of table and page; beside the manifest by default.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+) -> int:
+    """Look for what spoils results: duplicates, leaks, shifts, swapped or re-compressed images, borders."""
+    from sigforge.cli.hygiene import show_hygiene
+
+    return show_hygiene(where, photos, out, workers=workers)
