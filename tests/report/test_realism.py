@@ -215,3 +215,17 @@ def test_the_command_compares_pairs_of_two_folders(project, tmp_path):
     assert "photographs twice" not in result.output
     result = CliRunner().invoke(cli.app, list(map(str, [*command[:4], tmp_path / "a", "--synthetic", tmp_path / "b"])))
     assert result.exit_code == 2 and "holds no shards" in " ".join(result.output.split())
+
+
+def test_the_command_measures_what_pairs_bring_a_network_that_sees_few(project, tmp_path):
+    shards = project / "data/synth/vif"
+    for index in range(8):
+        for name, image in zip("ab", ShardPairs(shards)[index], strict=True):
+            write_image(tmp_path / name / f"{index}.png", image)
+    folders = ["--real", tmp_path / "a", "--partners", tmp_path / "b", "--synthetic", shards]
+    command = ["realism", *folders, "--few-shot", "2", "--task", "vif", "--steps", "4"]
+    result = CliRunner().invoke(cli.app, list(map(str, command)))
+    assert result.exit_code == 0, result.output
+    assert "the head alone, 4 steps, 3 seeds" in result.output and "synthetic before" in result.output
+    result = CliRunner().invoke(cli.app, list(map(str, [*command[:3], "--synthetic", shards, "--few-shot", "2"])))
+    assert result.exit_code == 2 and "give the real images' partners with --partners" in " ".join(result.output.split())

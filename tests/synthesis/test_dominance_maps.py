@@ -18,7 +18,7 @@ from sigforge.methods.weights import save_weights
 from sigforge.shards.layout import shards_in
 from sigforge.shards.pairs import ShardPairs, read_rows
 from sigforge.synthesis.channels import task_channels
-from sigforge.synthesis.dominance_maps import build_prior, draw_map, kept_map, over_segments, segments_of
+from sigforge.synthesis.dominance_maps import build_prior, draw_map, following, kept_map, over_segments, segments_of
 from sigforge.synthesis.gates import Gates, refuse_alike
 from sigforge.synthesis.plan import plan
 from sigforge.synthesis.run import make_shards
@@ -117,6 +117,16 @@ def test_segments_follow_the_photograph(plgn):
     largest = segments == np.bincount(segments.ravel()).argmax()
     assert laid[0][largest].std() < 0.45 * maps[0][largest].std()
     np.testing.assert_allclose(laid.mean(axis=(1, 2)), maps.mean(axis=(1, 2)), atol=0.02)
+
+
+def test_maps_follow_brightness_as_far_as_those_of_the_real_pair():
+    random = np.random.default_rng(0)
+    maps, level = random.random((3, 64, 64), dtype=np.float32), random.random((64, 64), dtype=np.float32)
+    found = following(maps, level, np.array([1.0, -1.0, 0.0], np.float32))
+    correlations = [np.corrcoef(one.ravel(), level.ravel())[0, 1] for one in found]
+    np.testing.assert_allclose(correlations, [1, -1, np.corrcoef(maps[2].ravel(), level.ravel())[0, 1]], atol=1e-4)
+    np.testing.assert_allclose(found.mean(axis=(1, 2)), maps.mean(axis=(1, 2)), atol=1e-4)
+    np.testing.assert_allclose(found.std(axis=(1, 2)), maps.std(axis=(1, 2)), rtol=1e-3)
 
 
 def test_a_kind_without_real_pairs_is_one_line(plgn):

@@ -190,12 +190,25 @@ def realism(
     partners: Annotated[
         Path | None, typer.Option(help="Folder of the real images' partners (b): then pairs are compared, as pairs.")
     ] = None,
+    few_shot: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Train the head alone on so many real pairs, with and without synthetic ones before."),
+    ] = None,
+    task: Annotated[Task, typer.Option(help="Of the pairs, for --few-shot.")] = "vif",
+    steps: Annotated[int, typer.Option(min=4, help="Of each network, for --few-shot.")] = 300,
 ) -> int:
     """Measure how far synthetic images, or pairs, are from real ones: subbands, histograms, a classifier."""
-    from sigforge.cli.realism import show_pair_realism, show_realism
-
+    if few_shot and not partners:
+        raise UserError("--few-shot trains on pairs: give the real images' partners with --partners")
     if partners:
-        return show_pair_realism((real, partners), synthetic, before, images=images, side=side or 256, seed=seed)
+        from sigforge.cli.pair_realism import show_few_shot, show_pair_realism
+
+        both = (real, partners)
+        if few_shot:
+            return show_few_shot(task, both, synthetic, counts=few_shot, steps=steps, images=images, seed=seed)
+        return show_pair_realism(both, synthetic, before, images=images, side=side or 256, seed=seed)
+    from sigforge.cli.realism import show_realism
+
     side = side or 128
     return show_realism(real, synthetic, before, member=member, images=images, side=side, seed=seed)
 

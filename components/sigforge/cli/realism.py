@@ -16,8 +16,6 @@ from sigforge.dataset.sources.folders import photo_folder
 from sigforge.evaluation.realism.by_modality import first_of_each_photograph
 from sigforge.evaluation.realism.compare import COLUMNS, RealismComparison, compare
 from sigforge.evaluation.realism.image_statistics import measure_images
-from sigforge.evaluation.realism.pair_compare import PAIR_COLUMNS, PairComparison, compare_pairs, shuffled_pairs
-from sigforge.evaluation.realism.pair_statistics import LEAST_SIDE, measure_pairs
 from sigforge.evaluation.realism.two_sample import IntervalEstimate
 from sigforge.shards.layout import shards_in
 from sigforge.shards.pairs import ShardPairs
@@ -50,7 +48,7 @@ def show_realism(
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder: correct the path")
     report_notes(real, *([before] if before else []), deep=True)
-    reader = _Reader(images, side)
+    reader = ImageReader(images, side)
     made = reader.shard_images(synthetic, member) if shards_in(synthetic) else reader.images(synthetic)
     first = list(islice(made, 1))
     after = measure_images(chain(first, made), side=side, name=str(synthetic))
@@ -62,7 +60,7 @@ def show_realism(
     return 1 if reader.left_out else 0
 
 
-class _Reader:
+class ImageReader:
     """Reads at most so many images of a folder; names and counts those it leaves out."""
 
     def __init__(self, most: int, side: int) -> None:
@@ -86,72 +84,6 @@ class _Reader:
             yield pairs[index]["ab".index(member)]
 
 
-def show_pair_realism(
-    real: tuple[Path, Path], synthetic: Path, before: Path | None, *, images: int, side: int, seed: int
-) -> int:
-    """Print how far the synthetic pairs in shards are from real ones, as pairs.
-
-    Args:
-        real: folders of the real sources a and b; pairs share a file stem.
-        synthetic: folder of shards.
-        before: photographs, which stand for pairs whose sources are one image.
-        images: at most so many pairs of each set.
-        side: of the square that is measured, pixels.
-        seed: of halves and folds.
-
-    Returns:
-        1 if an image could not be used, else 0.
-
-    Raises:
-        UserError: a folder that is missing, holds no shard or too few pairs.
-    """
-    for folder in filter(None, (*real, synthetic, before)):
-        if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder: correct the path")
-    if not shards_in(synthetic):
-        raise UserError(f"{synthetic}: holds no shards; pairs are compared from shards, 'sigforge synth' makes them")
-    reader = _Reader(images, LEAST_SIDE)
-    paths = _paired(*real, images)
-    made = ShardPairs(synthetic)
-    rows = spread(first_of_each_photograph(made), images)
-    size = min(made[rows[0]][0].shape[:2])
-    twice = before and measure_pairs(((one, one) for one in reader.images(before, size=size)), side=side)
-    loaded = [tuple(read_image(path)[0] for path in both) for both in paths]
-    found = compare_pairs(
-        measure_pairs(loaded, side=side, name=str(real[0])),
-        measure_pairs((made[index] for index in rows), side=side, name=str(synthetic)),
-        twice=twice,
-        shuffled=measure_pairs(shuffled_pairs(loaded.__getitem__, len(loaded)), side=side),
-        seed=seed,
-    )
-    show(_pair_table(found))
-    return 1 if reader.left_out else 0
-
-
-def _paired(a: Path, b: Path, most: int) -> list[tuple[Path, Path]]:
-    """Files of two folders that share a stem."""
-    found = [[Path(photo.path) for photo in photo_folder(folder, source="", licence="")] for folder in (a, b)]
-    first, second = ({path.stem: path for path in paths} for paths in found)
-    stems = sorted(first.keys() & second.keys())
-    if not stems:
-        raise UserError(f"{a}: shares no file stem with {b}; sources of a pair have one name in both folders")
-    return [(first[stem], second[stem]) for stem in spread(stems, most)]
-
-
-def _pair_table(found: PairComparison) -> Table:
-    table = Table(title="synthetic pairs and real ones, as pairs", title_justify="left")
-    table.add_column("mean over pairs")
-    for name, count in found.pairs.items():
-        table.add_column(f"{PAIR_COLUMNS[name]} ({count})", justify="right")
-    table.add_column("real halves apart", justify="right")
-    table.add_column("as near")
-    for row in found.rows:
-        values = [_text(row.values[name]) for name in found.pairs]
-        near = {None: "", True: "yes", False: "no"}[row.near]
-        table.add_row(f"{row.label} {row.unit}".strip(), *values, "" if row.near is None else f"{row.halves:.3g}", near)
-    return table
-
-
 def _table(found: RealismComparison) -> Table:
     counts = ", ".join(f"{count} {COLUMNS[name]}" for name, count in found.images.items())
     table = Table(title=f"distance from real images ({counts}; crops of {found.side} pixels)", title_justify="left")
@@ -160,13 +92,14 @@ def _table(found: RealismComparison) -> Table:
     for name in found.images:
         table.add_column("real, two halves" if name == "real" else COLUMNS[name], justify="right")
     for row in found.summary:
-        table.add_row(row.label, row.unit, *map(_text, filter(None, (row.real, row.before, row.after))))
+        table.add_row(row.label, row.unit, *map(estimate_text, filter(None, (row.real, row.before, row.after))))
     slopes = [f"{slope:.2f}" for slope in found.slopes.values()]
     table.add_row("exponent of the spectrum itself", "", *slopes)
     return table
 
 
-def _text(estimate: IntervalEstimate) -> str:
+def estimate_text(estimate: IntervalEstimate) -> str:
+    """A number with its interval, if it has one."""
     if np.isnan(estimate.high):
         return f"{estimate.value:.3g}"
     return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"

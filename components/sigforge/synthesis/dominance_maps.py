@@ -17,7 +17,7 @@ from sigforge.core.errors import UserError
 from sigforge.core.subsets import spread
 from sigforge.dataset.tables import Pair
 from sigforge.dataset.tasks import MODALITIES
-from sigforge.evaluation.realism.likeness import likeness
+from sigforge.evaluation.realism.likeness import correlation, likeness
 from sigforge.methods.sigfusion.dominance import dominance, map_names, swapped
 from sigforge.methods.sigfusion.prior import LEVELS, MAP_SIDE, DominancePrior, MapKind
 from sigforge.methods.sigfusion.sigformer import SigFormer
@@ -102,8 +102,9 @@ def build_prior(
     for index, pair in enumerate(kept):
         a, b = (_square(luma_of(path), sigformer.config.multiple) for path in (pair.a_path, pair.b_path))
         styles = torch.from_numpy(np.stack([style_of(a), style_of(b)]))
-        facts = {"spread": float(((a + b) / 2).std()), "alike": likeness(a, b)}
-        prior.put(index, _small_map(sigformer, a, b), styles, **facts)
+        cells, mean = _small_map(sigformer, a, b), (a + b) / 2
+        facts = {"spread": float(mean.std()), "alike": likeness(a, b), "follows": _follows(cells[:-1], mean)}
+        prior.put(index, cells, styles, **facts)
     return prior
 
 
@@ -131,10 +132,14 @@ def draw_map(
     cells = cells[:, :, ::-1] if rng.integers(2) else cells
     turns = int(rng.integers(4)) if task != "vif" else 0
     *maps, support = _enlarged(np.rot90(cells, turns, axes=(1, 2)), photo.shape[:2])
-    laid = np.stack(maps) if kind == "transplant" else over_segments(np.stack(maps), segments_of(photo))
+    laid, grey = np.stack(maps), _grey(photo)
+    if kind == "segments":
+        segments = segments_of(photo)
+        laid, level = over_segments(laid, segments), over_segments(grey[None], segments)[0]
+        laid = following(laid, level, prior.follows[chosen].cpu().numpy())
     laid[2:-1] = 0.5 + SHARPEN * (laid[2:-1] - 0.5)
     laid[-1] = 0.5 + DECIDE * (laid[-1] - MIDDLE)
-    own = float(np.clip(_luma_spread(photo) / max(float(prior.spread[chosen]), 1e-3), *CONTRAST))
+    own = float(np.clip(grey.std() / max(float(prior.spread[chosen]), 1e-3), *CONTRAST))
     laid[0] = laid[0].mean() + own * (laid[0] - laid[0].mean())
     facts = {"dominance": kind, "dominance_pair": prior.pairs[chosen]}
     styles = prior.styles[chosen].cpu().numpy()
@@ -183,6 +188,23 @@ def over_segments(maps: np.ndarray, segments: np.ndarray) -> np.ndarray:
     return laid
 
 
+def following(maps: np.ndarray, level: np.ndarray, follows: np.ndarray) -> np.ndarray:
+    """Every map with its mean and spread, but as far along with the brightness of the photograph as in the real pair.
+
+    Where a sky is bright in one source alone, or a lamp burns out, that is no matter of place but of brightness.
+
+    Args:
+        maps: (K, H, W).
+        level: (H, W), the photograph's brightness at the scale of the maps.
+        follows: (K,) correlations of the real pair.
+    """
+    own = (level - level.mean()) / max(float(level.std()), 1e-6)
+    means, spreads = (getattr(maps, name)(axis=(1, 2), keepdims=True) for name in ("mean", "std"))
+    r = follows[:, None, None]
+    mixed = r * own + np.sqrt(1 - r**2) * (maps - means) / np.maximum(spreads, 1e-6)
+    return (means + spreads * mixed).astype(np.float32)
+
+
 def _square(plane: np.ndarray, multiple: int) -> np.ndarray:
     """The middle square, shrunk to what is measured."""
     side = min(plane.shape)
@@ -205,5 +227,11 @@ def _enlarged(cells: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
     return [cv2.resize(one, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 1) for one in whole]
 
 
-def _luma_spread(photo: np.ndarray) -> float:
-    return float(photo.mean(axis=-1).std() if photo.ndim == 3 else photo.std())
+def _follows(maps: Tensor, mean: np.ndarray) -> Tensor:
+    """(K,): correlation of every entry with the brightness of its cells."""
+    small = cv2.resize(mean, (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)
+    return torch.tensor([correlation(one.numpy(), small) for one in maps])
+
+
+def _grey(photo: np.ndarray) -> np.ndarray:
+    return (photo.mean(axis=-1) if photo.ndim == 3 else photo).astype(np.float32)

@@ -159,7 +159,7 @@ def test_a_few_steps_come_nearer_to_the_real_source(plgn, fused):
 
 def test_the_file_carries_condition_and_prior(plgn, fused, tmp_path):
     plgn.prior = DominancePrior(("p1", "p2"), ("vif", "vif"), len(map_names(CONFIG)))
-    plgn.prior.put(1, torch.rand(8, 32, 32), torch.rand(2, 22), spread=0.2, alike=0.4)
+    plgn.prior.put(1, torch.rand(8, 32, 32), torch.rand(2, 22), follows=torch.rand(7), spread=0.2, alike=0.4)
     config = {"sigformer": CONFIG.model_dump(mode="json"), "channels": ["ir", "vis"], "task": "vif"}
     config |= {"condition": "dominance", "prior": plgn.prior.facts()}
     save_weights(tmp_path / "plgn.safetensors", plgn, kind=KIND, config=config)

@@ -34,6 +34,7 @@ class DominancePrior(nn.Module):
     Attributes:
         maps: (n, entries + 1, 32, 32) uint8, as source ``a`` sees them.
         styles: (n, 2, 22) of both sources, see :data:`STYLE`.
+        follows: (n, entries) correlation of every entry with the mean of both sources: which follow brightness.
         spread: (n,) standard deviation of the mean of both sources.
         alike: (n,) how alike both are, see :func:`sigforge.evaluation.realism.likeness.likeness`.
     """
@@ -44,6 +45,7 @@ class DominancePrior(nn.Module):
         count = len(self.pairs)
         self.register_buffer("maps", torch.zeros(count, entries + 1, MAP_SIDE, MAP_SIDE, dtype=torch.uint8))
         self.register_buffer("styles", torch.zeros(count, 2, STYLE))
+        self.register_buffer("follows", torch.zeros(count, entries))
         self.register_buffer("spread", torch.zeros(count))
         self.register_buffer("alike", torch.zeros(count))
 
@@ -55,14 +57,15 @@ class DominancePrior(nn.Module):
         """Positions of the pairs of a kind; empty if there are none."""
         return [index for index, name in enumerate(self.subtasks) if name == subtask]
 
-    def put(self, index: int, maps: Tensor, style: Tensor, *, spread: float, alike: float) -> None:
+    def put(self, index: int, maps: Tensor, style: Tensor, *, follows: Tensor, spread: float, alike: float) -> None:
         """Keep what is known of pair ``index``.
 
         Args:
             index: its position.
             maps: (entries + 1, 32, 32) in [0, 1].
             style: (2, 22).
-            spread, alike: see the attributes.
+            follows, spread, alike: see the attributes.
         """
         self.maps[index] = (maps * LEVELS).round().clamp(0, LEVELS).to(torch.uint8)
-        self.styles[index], self.spread[index], self.alike[index] = style, spread, alike
+        self.styles[index], self.follows[index] = style, follows
+        self.spread[index], self.alike[index] = spread, alike
