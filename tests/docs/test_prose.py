@@ -56,6 +56,7 @@ def test_lines_fit(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_sentences_are_short(page):
+    assert not re.search(r"^(<{7}|>{7}) ", page.read_text(), re.MULTILINE)
     said = [sentence for paragraph in paragraphs(page.read_text()) for sentence in sentences(paragraph)]
     assert [sentence for sentence in said if len(sentence.split()) > WORDS] == []
 
