@@ -34,7 +34,9 @@ from sigforge.dataset.sources.folder_kinds import FolderPairs
 from sigforge.dataset.sources.folders import check_pair, drop_duplicates, pair_folders
 from sigforge.dataset.tables import Pair, Quarantined
 from sigforge.dataset.tasks import OURS, TASKS
+from sigforge.evaluation.both import both_ranks
 from sigforge.evaluation.corpus_scores import score_image
+from sigforge.evaluation.references import REFERENCES, copies, is_reference, references_last
 from sigforge.methods.cost import COST_SIZE
 from sigforge.methods.loading import method_in
 from sigforge.methods.produce import configured
@@ -43,7 +45,7 @@ from sigforge.methods.sigfusion.fusion import FusionNet
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
 from sigforge.methods.systems.method import get_system, list_systems, trained_systems
 from sigforge.methods.weights import MODEL, read_kind, read_weights
-from sigforge.metrics import PAPER, get_metric, select_metrics
+from sigforge.metrics import BOTH, PAPER, get_metric, select_metrics
 from sigforge.stages._base import StageContext
 from sigforge.stages.evaluate import fuse_pairs
 from sigforge.stages.fuse import fuse_corpus
@@ -67,7 +69,7 @@ method, `sigforge weights list` where published weights are had.
 SigFusion and the systems that stage `systems` trains have no published weights. Their kind is "trained here". Their
 parameters (parts for training included), GFLOPs and ms are those of the networks by default, the papers' sizes. Their
 scores are those of the narrower networks of `conf/real.yaml`. These were trained for minutes on a CPU and say nothing
-of what the papers' training gives.
+of what the papers' training gives. `defusion_pp` was scored in its former form, `network: {form: paper}`.
 
 - **Parameters** are learned numbers.
 - **GFLOPs** are 10^9 operations for two sources of 640x480 pixels, multiplications and additions apart. Transforms and
@@ -82,6 +84,7 @@ SCORES = """## {task}
 
 Means over {pairs} real pairs ({sets}).
 They are every {step} of the test split in order of their names. Best bold, second underlined.
+Italic: copies of a source and a collage of both, which take no place ([metrics.md](metrics.md)).
 s: CPU seconds per pair; min: CPU minutes for all {total} pairs at that rate; –: not measured.
 
 {trained}
@@ -179,6 +182,8 @@ def measure_task(task: str, params: Params, count: int, trained: Path) -> None:
         rows[name] = mean_scores(pairs, name, FOLDER / task / name)
         write_atomic(path, json.dumps(facts | {"seconds": seconds, "methods": rows}, indent=1))
         print(f"{task} {name}", file=sys.stderr, flush=True)
+    asides = {name: mean_scores(pairs, name) for name in REFERENCES}
+    write_atomic(path, json.dumps(facts | {"seconds": seconds, "methods": rows | asides}, indent=1))
     contact_sheet(pairs[:: -(-len(pairs) // SHEET_PAIRS)], FOLDER / task, rows).save(FOLDER / f"{task}.png")
 
 
@@ -203,14 +208,13 @@ def learned_numbers(model: Path) -> int:
     return sum(tensor.numel() for tensor in read_weights(model, kind=read_kind(model))[0].values())
 
 
-def mean_scores(pairs: Sequence[Pair], name: str, folder: Path) -> dict[str, float]:
-    """The paper's metrics of one method's images, as stage ``evaluate`` scores them."""
-    scored = [
-        row
-        for pair in pairs
-        for row in score_image((pair, name, image_path(folder, pair.pair_id)), metrics=select_metrics("paper"))
-    ]
-    return {metric: statistics.fmean(row.value for row in scored if row.metric == metric) for metric in PAPER}
+def mean_scores(pairs: Sequence[Pair], name: str, folder: Path | None = None) -> dict[str, float]:
+    """What the page shows of one method's images, as stage ``evaluate`` scores them; copies and collage need none."""
+    metrics = select_metrics("paper, both")
+    files = [folder and image_path(folder, pair.pair_id) for pair in pairs]
+    units = zip(pairs, files, strict=True)
+    scored = [row for pair, file in units for row in score_image((pair, name, file), metrics=metrics)]
+    return {m.name: statistics.fmean(row.value for row in scored if row.metric == m.name) for m in metrics}
 
 
 def sample(task: str, params: Params, count: int) -> tuple[list[Pair], int, int]:
@@ -251,6 +255,8 @@ def render(costs: Mapping, tables: Mapping[str, Mapping]) -> str:
         trained = textwrap.fill(f"Trained here: {trained or 'none'}.", 118, break_on_hyphens=False)
         text = found | {"step": ordinal(found["step"]), "sets": ", ".join(found["sets"]), "trained": trained}
         parts += [SCORES.format(task=task, **text), score_table(found["methods"], found["seconds"], found["total"]), ""]
+        if notes := "\n".join(f"- {note}" for note in copies(found["methods"])):
+            parts += [notes, ""]
     return "\n".join(parts)
 
 
@@ -272,16 +278,20 @@ def facts(method: FusionMethod, costs: Mapping) -> list[str]:
 
 
 def score_table(rows: Mapping[str, Mapping[str, float]], seconds: Mapping[str, float], total: int) -> str:
-    """Methods by the paper's six metrics, and what each took."""
+    """Methods, then copies and collage, by the paper's six metrics; where it is measured, ``both``; what each took."""
+    methods = [row for name, row in rows.items() if not is_reference(name)]
     ranks = {}
     for name in PAPER:
-        ranks[name] = sorted({row[name] for row in rows.values()}, reverse=get_metric(name).higher_is_better)
-    heads = ["method", *(f"{get_metric(name).symbol} {get_metric(name).arrow}" for name in PAPER), "s", "min"]
-    body = (
-        [f"`{method}`", *(marked(row[name], ranks[name]) for name in PAPER), *times(seconds.get(method), total)]
-        for method, row in sorted(rows.items())
-    )
-    return table(heads, body)
+        ranks[name] = sorted({row[name] for row in methods}, reverse=get_metric(name).higher_is_better)
+    both = both_ranks(rows) if all(name in row for row in methods for name in BOTH) else {}
+    symbols = (f"{get_metric(name).symbol} {get_metric(name).arrow}" for name in PAPER)
+    body = []
+    for name in references_last(sorted(rows)):
+        aside = is_reference(name)
+        cells = [f"{rows[name][m]:.4g}" if aside else marked(rows[name][m], ranks[m]) for m in PAPER]
+        lead = [f"*{name}*" if aside else f"`{name}`", *([f"{both[name]:.1f}"] if both else [])]
+        body.append([*lead, *cells, *times(seconds.get(name), total)])
+    return table(["method", *(["both ↓"] if both else []), *symbols, "s", "min"], body)
 
 
 def times(seconds: float | None, total: int) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from sigforge import models
 from sigforge.core.images import write_image
 from sigforge.dataset.tables import Pair
 from sigforge.dataset.tasks import TASKS
+from sigforge.evaluation.references import REFERENCES
 from sigforge.methods.published.method import PublishedMethod, list_published
 from sigforge.methods.systems.method import list_systems
 from sigforge.metrics import PAPER, get_metric
@@ -98,6 +99,8 @@ def test_published_networks_agree_with_their_authors_code_on_the_page():
 def test_the_page_has_every_configured_methods_scores(task):
     shown = tables()[task]
     trained = {*configured("systems")[task], "sigfusion"}
+    asides = {name: shown.pop(f"*{name}*") for name in REFERENCES}
+    assert all(float(row["Q_G ↑"]) > 0 for row in asides.values())
     assert set(shown) - trained == set(configured()[task]), ADVICE
     assert "sigfusion" in shown and (task != "vif" or trained <= set(shown)), ADVICE
     for metric in map(get_metric, PAPER):
@@ -110,7 +113,9 @@ def test_the_page_has_every_configured_methods_scores(task):
 
 def test_best_and_second_are_marked(zoo):
     rows = {name: dict.fromkeys(PAPER, value) for name, value in (("x", 1.0), ("y", 3.0), ("z", 2.0))}
-    x, y, z = zoo.score_table(rows, {"z": 3.0}, 40).splitlines()[2:]
+    rows["a alone"] = dict.fromkeys(PAPER, 9.0)
+    x, y, z, aside = zoo.score_table(rows, {"z": 3.0}, 40).splitlines()[2:]
+    assert aside.startswith("| *a alone* | 9 | 9 ")
     symbol = get_metric(PAPER[0])
     assert symbol.higher_is_better and x.split(" | ")[1] == "1" and y.split(" | ")[1] == "**3**"
     assert z.split(" | ")[1] == "<u>2</u>" and z.endswith("| 3.00 | 2.0 |") and x.endswith("| – | – |")
