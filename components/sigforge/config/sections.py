@@ -2,7 +2,7 @@
 
 from functools import partial, reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -43,7 +43,7 @@ class Section(BaseModel):
 def sources_of(kinds: Registry[SourceKind]) -> Any:
     """The type of a list of sources of any kind that is registered; ``kind`` tells which."""
     either = reduce(or_, (kind.options for kind in kinds.entries()))
-    return tuple[Annotated[either, Field(discriminator="kind"), BeforeValidator(partial(_known_kind, kinds))], ...]
+    return tuple[Annotated[either, Field(discriminator="kind"), BeforeValidator(partial(_known_kind, kinds))], ...]  # type: ignore[valid-type]
 
 
 def _known_kind(kinds: Registry[SourceKind], given: object) -> object:
@@ -54,7 +54,8 @@ def _known_kind(kinds: Registry[SourceKind], given: object) -> object:
 
 
 if TYPE_CHECKING:
-    PairSources = PhotoSources = tuple[SourceOptions, ...]
+    PairSources: TypeAlias = tuple[SourceOptions, ...]
+    PhotoSources: TypeAlias = tuple[SourceOptions, ...]
 else:
     PairSources, PhotoSources = sources_of(PAIR_SOURCES), sources_of(PHOTO_SOURCES)
 

@@ -47,4 +47,4 @@ def method_in(path: Path) -> TrainedMethod:
     """
     kind = read_kind(path)
     holders = (method for method in METHODS.of(TrainedMethod) if method.file_kind == kind)
-    return next(holders, METHODS.get(OURS))
+    return next(holders, None) or next(method for method in METHODS.of(TrainedMethod) if method.name == OURS)

@@ -35,6 +35,7 @@ from sigforge.methods.external.options import (
     external_method,
     parse_external,
 )
+from sigforge.methods.published.method import PublishedMethod
 from sigforge.methods.registry import FusionMethod, get_method
 from sigforge.methods.systems.method import is_system
 
@@ -160,10 +161,10 @@ def corpus_recipe(
         UserError: the method cannot be used: unknown, bad options, weights or files that are not there.
     """
     method = configured(name, options, task)
-    identity = {"method": name, "options": hash_of(options)}
+    identity: dict[str, object] = {"method": name, "options": hash_of(options)}
     if KEY in options:
         return _external(folder, identity | {"code": _code()}, parse_external(name, options), pairs, compute)
-    if method.kind == "learned":
+    if isinstance(method, PublishedMethod):
         identity |= {"code": _code(method.module), "weights": method.weights_for(task).sha256}
         fuse = partial(method.ready(task, device=compute.device).fuse, **options)
         return _on_device(folder, identity, fuse, compute)

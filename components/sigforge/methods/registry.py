@@ -59,7 +59,7 @@ class FusionMethod:
         """The module that defines it, whose imports decide what it fuses."""
         return module_of(self.function)
 
-    def ready(self, task: Task | None = None, *, device: str = "cpu") -> "FusionMethod":
+    def ready(self, task: str | None = None, *, device: str = "cpu") -> "FusionMethod":
         """The method with the weights it needs, so that it can fuse; one that needs none is itself.
 
         Args:
@@ -173,7 +173,7 @@ def fusion_method(
     return register
 
 
-def list_methods(task: Task | None = None, *, kind: Kind | None = None) -> tuple[str, ...]:
+def list_methods(task: str | None = None, *, kind: Kind | None = None) -> tuple[str, ...]:
     """Names of all methods, sorted.
 
     Args:

@@ -51,15 +51,17 @@ def run_tiled(network: Network, images: Tensor, *, tile: int = 256, overlap: int
     if height * width <= tile * tile:
         return network(images)
     rows, columns = _starts(height, tile, overlap), _starts(width, tile, overlap)
-    total, weight = None, torch.zeros(height, width, device=images.device)
+    total: Tensor | None = None
+    weight = torch.zeros(height, width, device=images.device)
     for top in rows:
         for left in columns:
             window = (..., slice(top, top + tile), slice(left, left + tile))
             part = network(images[window])
-            ramp = _ramp(part.shape[-2:], overlap).to(part.device)
+            ramp = _ramp((part.shape[-2], part.shape[-1]), overlap).to(part.device)
             total = part.new_zeros(*part.shape[:-2], height, width) if total is None else total
             total[window] += part * ramp
             weight[window] += ramp
+    assert total is not None  # there is a tile at least
     return total / weight
 
 

@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from sigforge.core.errors import UserError
 from sigforge.core.provenance import module_of
-from sigforge.dataset.tasks import TASKS, Task
+from sigforge.dataset.tasks import TASKS
 from sigforge.methods.registry import FusionMethod
-from sigforge.methods.weights import load_model
+
+
+def _no_reader(path: Path) -> nn.Module:
+    raise NotImplementedError(f"{path}: the method has no reader of model files")
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class TrainedMethod(FusionMethod):
     """
 
     build: Callable[[], nn.Module] = nn.Module
-    read: Callable[[Path], nn.Module] = load_model
+    read: Callable[[Path], nn.Module] = _no_reader
     file_kind: str = ""
     place: str = ""
     mend: str = ""
@@ -36,7 +40,7 @@ class TrainedMethod(FusionMethod):
         """The module of the network."""
         return module_of(self.build)
 
-    def ready(self, task: Task | None = None, *, device: str = "cpu") -> "TrainedMethod":
+    def ready(self, task: str | None = None, *, device: str = "cpu") -> "TrainedMethod":
         """The method with the weights that were trained for a task.
 
         Raises:
@@ -54,7 +58,7 @@ class TrainedMethod(FusionMethod):
         Raises:
             UserError: no such file, or another network's.
         """
-        net = self.read(path).to(device)
+        net: Any = self.read(path).to(device)
         return replace(self, function=lambda sources: net.fuse(*sources))
 
 

@@ -35,8 +35,9 @@ def find_simulated_pairs(options: DemoSource, request: SourceRequest) -> SourceF
         paths = [request.folder / "images" / name / f"{pair.pair_id}.png" for name in names]
         for path, image in zip(paths, (pair.a, pair.b), strict=True):
             write_image(path, image)
-        places = (request.task, pair.subtask or request.task, *map(str, paths))
-        candidates.append(PairCandidate(pair.pair_id, *places, SIMULATED, pair.licence))
+        a, b = map(str, paths)
+        subtask = pair.subtask or request.task
+        candidates.append(PairCandidate(pair.pair_id, request.task, subtask, a, b, SIMULATED, pair.licence))
         groups[pair.pair_id] = pair.base
     return SourceFinds(candidates, groups=groups)
 

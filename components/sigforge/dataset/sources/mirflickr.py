@@ -63,11 +63,9 @@ def mirflickr_photos(
     folder = Path(folder)
     candidates = photo_folder(folder, source=source, licence="unknown", limit=limit)
     files = _licence_files(folder / LICENCES)
-    good, bad = [], []
-    for candidate in candidates:
-        described = _described(candidate, files)
-        (bad if isinstance(described, Quarantined) else good).append(described)
-    return good, bad
+    described = [_described(candidate, files) for candidate in candidates]
+    good = [found for found in described if isinstance(found, PhotoCandidate)]
+    return good, [found for found in described if isinstance(found, Quarantined)]
 
 
 def _licence_files(folder: Path) -> dict[str, Path]:

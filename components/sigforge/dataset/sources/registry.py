@@ -7,7 +7,7 @@ and those that installed packages name as entry points ``sigforge.sources``, are
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,6 +20,8 @@ class SourceOptions(BaseModel):
     """Base of what a source can be told; ``kind: Literal["<name>"]`` names it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,6 @@ class PhotoCandidate:
     allows_commercial: bool
 
 
-Candidate = TypeVar("Candidate", PairCandidate, PhotoCandidate)
-
-
 @dataclass(frozen=True)
 class SourceRequest:
     """What a source is asked for.
@@ -70,7 +69,7 @@ class SourceRequest:
 
 
 @dataclass(frozen=True)
-class SourceFinds(Generic[Candidate]):
+class SourceFinds:
     """What a source holds.
 
     Args:
@@ -81,13 +80,13 @@ class SourceFinds(Generic[Candidate]):
         splits: pair id to the split that its authors have published.
     """
 
-    candidates: Sequence[Candidate]
+    candidates: Sequence[PairCandidate | PhotoCandidate]
     quarantined: Sequence[Quarantined] = ()
     notes: Sequence[str] = ()
     groups: Mapping[str, str] = field(default_factory=dict)
     splits: Mapping[str, str] = field(default_factory=dict)
 
-    def __add__(self, other: "SourceFinds[Candidate]") -> "SourceFinds[Candidate]":
+    def __add__(self, other: "SourceFinds") -> "SourceFinds":
         return SourceFinds(
             [*self.candidates, *other.candidates],
             [*self.quarantined, *other.quarantined],

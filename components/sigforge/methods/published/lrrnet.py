@@ -61,7 +61,7 @@ class LrrNet(PublishedNet):
 
     def fuse(self, sources: Tensor, *, stretch: bool = True) -> Tensor:
         """Lumas (2, B, 1, H, W) in [0, 1] to (B, 1, H, W) in [0, 1], each ``stretch``-ed to the full range."""
-        fused = self.run(torch.stack([stretch(source) for source in sources]))
+        fused = self.run(torch.stack([authors_stretch(source) for source in sources]))
         return stretch_to_unit(fused) if stretch else fused.clamp(0, 1)
 
 
@@ -85,7 +85,7 @@ class LowRankSplit(nn.Module):
         return code
 
 
-def stretch(images: Tensor) -> Tensor:
+def authors_stretch(images: Tensor) -> Tensor:
     """Each image of (B, 1, H, W) stretched as the authors do, who add 1e-5 to the spread of 0..255 levels."""
     low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
     return (images - low) / (high - low + 1e-5 / 255)

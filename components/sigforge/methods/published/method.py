@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from inspect import Parameter, Signature, signature
+from typing import Any
 
 from torch import Tensor
 
@@ -63,7 +64,7 @@ class PublishedMethod(FusionMethod):
         """The module of the network."""
         return module_of(self.build)
 
-    def ready(self, task: Task | None = None, *, device: str = "cpu") -> "PublishedMethod":
+    def ready(self, task: str | None = None, *, device: str = "cpu") -> "PublishedMethod":
         """The method with its published weights.
 
         Raises:
@@ -79,9 +80,11 @@ class PublishedMethod(FusionMethod):
         Raises:
             UserError: no checkpoint was published for the task.
         """
-        if task is not None and task not in self.weights:
-            raise UserError(f"{self.name}: no weights were published for {task}; it serves {', '.join(self.tasks)}")
-        return self.weights[task or self.tasks[0]]
+        wanted = task or self.tasks[0]
+        for known, weights in self.weights.items():
+            if known == wanted:
+                return weights
+        raise UserError(f"{self.name}: no weights were published for {task}; it serves {', '.join(self.tasks)}")
 
     def tasks_of(self, weights: Weights) -> tuple[Task, ...]:
         """The tasks that run with a checkpoint."""
@@ -162,7 +165,9 @@ def _placeholder(name: str, build: Callable[[], PublishedNet]) -> Callable[..., 
     def needs_weights(sources: Tensor, **options: object) -> Tensor:
         raise UserError(f"{name} fuses with published weights: use sigforge.models.load('{name}', task)")
 
-    network = getattr(build, "func", build)
+    network: Any = getattr(build, "func", build)
     options = [p for p in signature(network.fuse).parameters.values() if p.kind is Parameter.KEYWORD_ONLY]
-    needs_weights.__signature__ = Signature([Parameter("sources", Parameter.POSITIONAL_ONLY), *options])
+    needs_weights.__signature__ = Signature(  # type: ignore[attr-defined]
+        [Parameter("sources", Parameter.POSITIONAL_ONLY), *options]
+    )
     return needs_weights

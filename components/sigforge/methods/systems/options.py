@@ -4,9 +4,9 @@ They are given under ``systems.<task>.<name>`` of params.yaml. Defaults are the 
 sets; ``docs/systems.md`` tells what the papers leave open.
 """
 
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sigforge.training.config import TrainConfig
 
@@ -17,6 +17,18 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     multiple: ClassVar[int] = 1
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, given: Any) -> Any:
+        """What is said of a training is laid over the paper's values."""
+        if not isinstance(given, dict):
+            return given
+        filled = dict(given)
+        for name, field in cls.model_fields.items():
+            if isinstance(field.json_schema_extra, dict) and isinstance(given.get(name), dict):
+                filled[name] = {**field.json_schema_extra, **given[name]}
+        return filled
+
     @model_validator(mode="after")
     def _crops_fit(self) -> "Options":
         for name, config in self:
@@ -26,6 +38,5 @@ class Options(BaseModel):
 
 
 def as_published(**values: Any) -> Any:
-    """The type of a :class:`TrainConfig` whose values are ``values`` where the user says nothing else."""
-    fill = BeforeValidator(lambda given: values | given if isinstance(given, dict) else given)
-    return Annotated[TrainConfig, fill, Field(default_factory=dict, validate_default=True)]
+    """The default of a :class:`TrainConfig` in :class:`Options`: these values where the user says nothing else."""
+    return Field(default_factory=lambda: TrainConfig(**values), json_schema_extra=values)

@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
 from sigforge.methods.weights import MODEL, load_weights
 from sigforge.training.config import TrainConfig
 from sigforge.training.crops import CropBatches, Sample
+
+Net = TypeVar("Net", bound=nn.Module)
 
 SYNTHETIC = "synthetic"
 """Folder, within a system's of stage ``transfer``, of what it learned before it saw a real pair."""
@@ -42,7 +44,7 @@ class Material:
     fused: Samples | None = None
     start: Path | None = None
 
-    def begin(self, net: nn.Module, kind: str, architecture: dict[str, Any], part: str = "") -> nn.Module:
+    def begin(self, net: Net, kind: str, architecture: dict[str, Any], part: str = "") -> Net:
         """Start a network from what the former training left, where there was one.
 
         Args:

@@ -88,7 +88,8 @@ class DeFusion(nn.Module):
         skips = [torch.cat(pair, dim=1) for pair in zip(*features, strict=True)] if self.common_skips else []
         embeddings = [_decode(self.common_decoder, common, skips)]
         embeddings += [_decode(self.unique_decoder, common, own) for own in features]
-        return Parts(*(self.show_part(x).relu() for x in embeddings), fused=self.show_fused(sum(embeddings)).relu())
+        common, unique_a, unique_b = (self.show_part(x).relu() for x in embeddings)
+        return Parts(common, unique_a, unique_b, self.show_fused(sum(embeddings)).relu())
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """Features of one image at 1/2, 1/4 and 1/8 of its size."""

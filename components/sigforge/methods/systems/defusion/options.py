@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sigforge.methods.systems.defusion.network import MULTIPLE
 from sigforge.methods.systems.options import Options, as_published
+from sigforge.training.config import TrainConfig
 
 
 class DeFusionSize(BaseModel):
@@ -21,6 +22,6 @@ class DeFusionOptions(Options):
 
     multiple: ClassVar[int] = MULTIPLE
     network: DeFusionSize = DeFusionSize()
-    views: as_published(
+    views: TrainConfig = as_published(
         steps=637_500, batch=2, crop=256, lr=1e-3, halve_at=tuple(epoch / 51 for epoch in (10, 20, 30, 40))
     )

@@ -40,8 +40,8 @@ class Masked:
 
     def to(self, device: torch.device) -> "Masked":
         """The same batch on ``device``."""
-        tensors = (x.to(device, non_blocking=True) for x in (self.clean, self.views, self.masks))
-        return Masked(*tensors, self.step, self.seed)
+        clean, views, masks = (x.to(device, non_blocking=True) for x in (self.clean, self.views, self.masks))
+        return Masked(clean, views, masks, self.step, self.seed)
 
 
 class MaskedViews(Dataset):
@@ -61,9 +61,9 @@ class MaskedViews(Dataset):
         """The batch of one step; (n B) images."""
         rng = rng_of(*self.names, "views", step)
         clean = jitter(self.crops[step][0].flatten(0, 1), rng)
-        masks = torch.stack([cover(clean.shape[-2:], rng) for _ in clean], dim=1)
-        noise = rng.standard_normal((2, len(clean), self.channels, *clean.shape[-2:]), dtype=np.float32)
-        noise = torch.from_numpy(np.abs(noise).clip(0, 1) if self.folded else noise)
+        masks = torch.stack([cover((clean.shape[-2], clean.shape[-1]), rng) for _ in clean], dim=1)
+        drawn = rng.standard_normal((2, len(clean), self.channels, *clean.shape[-2:]), dtype=np.float32)
+        noise = torch.from_numpy(np.abs(drawn).clip(0, 1) if self.folded else drawn)
         return Masked(clean, masks * clean + (1 - masks) * noise, masks, step, seed_of(*self.names, "draws", step))
 
 

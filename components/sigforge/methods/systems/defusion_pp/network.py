@@ -134,7 +134,7 @@ class VitEncoder(nn.Module):
 
     def positions(self, grid: Grid) -> Tensor:
         """Embedding of every place of a grid of patches (N, width)."""
-        resized = self.position
+        resized: Tensor = self.position
         if grid != (GRID, GRID):
             resized = F.interpolate(resized, size=grid, mode="bicubic", align_corners=False)
         return resized[0].flatten(1).mT

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sigforge.methods.systems.defusion_pp.losses import ALPHA, KEEP
 from sigforge.methods.systems.defusion_pp.network import PATCH
 from sigforge.methods.systems.options import Options, as_published
+from sigforge.training.config import TrainConfig
 
 
 class DeFusionPPSize(BaseModel):
@@ -39,7 +40,7 @@ class DeFusionPPOptions(Options):
 
     multiple: ClassVar[int] = PATCH
     network: DeFusionPPSize = DeFusionPPSize()
-    views: as_published(steps=93_750, batch=8, crop=224, halve_at=(2 / 3,))
-    pairs: as_published(steps=4_062, batch=16, crop=224, halve_at=(2 / 3,))
+    views: TrainConfig = as_published(steps=93_750, batch=8, crop=224, halve_at=(2 / 3,))
+    pairs: TrainConfig = as_published(steps=4_062, batch=16, crop=224, halve_at=(2 / 3,))
     alpha: float = Field(ALPHA, ge=0, description="weight of the masked features, Eq. (9); of form 'paper'")
     keep: float = Field(KEEP, gt=0, le=1, description="part of the tokens that is sampled; of form 'paper'")

@@ -164,10 +164,11 @@ class ScaleEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, 1, H, W) to four maps, finest first."""
-        features = [self.scale1(x)]
-        for scale in (2, 3, 4):
-            smaller = getattr(self, f"down{scale - 1}")(features[-1])
-            features.append(getattr(self, f"scale{scale}")(smaller))
+        features = []
+        for scale in (1, 2, 3, 4):
+            x = x if scale == 1 else getattr(self, f"down{scale - 1}")(x)
+            x = getattr(self, f"scale{scale}")(x)
+            features.append(x)
         return features
 
 

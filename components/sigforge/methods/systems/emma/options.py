@@ -7,6 +7,7 @@ from pydantic import Field
 from sigforge.methods.systems.emma.losses import ALPHA_1, ALPHA_2
 from sigforge.methods.systems.emma.network import Sensing, SensingConfig, UFuserConfig
 from sigforge.methods.systems.options import Options, as_published
+from sigforge.training.config import TrainConfig
 
 
 class EmmaOptions(Options):
@@ -15,7 +16,7 @@ class EmmaOptions(Options):
     multiple: ClassVar[int] = Sensing.multiple
     network: UFuserConfig = UFuserConfig()
     senses: SensingConfig = SensingConfig()
-    sensing: as_published(steps=10_153, batch=64, halve_at=(0.25, 0.5, 0.75))
-    fusion: as_published(steps=13_538, batch=8, halve_at=(0.2, 0.4, 0.6, 0.8))
+    sensing: TrainConfig = as_published(steps=10_153, batch=64, halve_at=(0.25, 0.5, 0.75))
+    fusion: TrainConfig = as_published(steps=13_538, batch=8, halve_at=(0.2, 0.4, 0.6, 0.8))
     alpha_1: float = Field(ALPHA_1, ge=0, description="weight of the second source's term, Eq. (6)")
     alpha_2: float = Field(ALPHA_2, ge=0, description="weight of the equivariance term")

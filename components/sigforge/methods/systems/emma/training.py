@@ -106,6 +106,8 @@ def train_emma(options: EmmaOptions, data: Material) -> Iterator[TrainingRun]:
     """The sensing networks, which look at the fused corpora; then, with these frozen, U-Fuser."""
     facts = (SENSING_KIND, options.senses.model_dump(mode="json"))
     sensing = data.begin(Sensing(options.senses), *facts, "sensing")
+    if data.fused is None:
+        raise UserError("emma: learns from fused images and there are none; run stage 'fuse' first")
     corpora = CropBatches(data.fused.load, data.fused.count, **data.options(options.sensing, "sensing"))
     yield TrainingRun(sensing, corpora, sensing_losses(sensing), options.sensing, *facts, part="sensing")
     facts = (KIND, options.network.model_dump(mode="json"))

@@ -9,7 +9,9 @@ The paper leaves open how the meta sets are drawn (ours: random halves, anew eac
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad
@@ -65,7 +67,7 @@ class Episodes(Dataset):
         if count < 2:
             raise UserError(f"pairs: ReFusion splits its training pairs in two and there is {count}; give more")
         self.load, self.count, self.names = load, count, names
-        self.options = {"batch": batch, "crop": crop, "turns": turns}
+        self.options: dict[str, Any] = {"batch": batch, "crop": crop, "turns": turns}
         self.meta_steps, self.fusion_steps = meta_steps, fusion_steps
 
     def __getitem__(self, step: int) -> Episode:
@@ -77,7 +79,7 @@ class Episodes(Dataset):
         half = self.count // 2
         return Episode(self._crops(order[:half], "train", step), self._crops(order[half:], "test", step))
 
-    def _crops(self, chosen: Sequence[int], name: str, step: int) -> Tensor:
+    def _crops(self, chosen: Sequence[int] | np.ndarray, name: str, step: int) -> Tensor:
         names = (*self.names, name)
         crops = CropBatches(lambda index: self.load(int(chosen[index])), len(chosen), **self.options, names=names)
         return crops[step][0]
@@ -173,7 +175,7 @@ def _descended(parameters: dict[str, Tensor], gradients: dict[str, Tensor], lr: 
 def train_refusion(options: ReFusionOptions, data: Material) -> Iterator[TrainingRun]:
     """One run, in which steps of the loss proposal and of fusion and reconstruction take turns."""
     system, config = data.begin(ReFusionSystem(), KIND, {}), options.training
-    turns = {"meta_steps": options.meta_steps, "fusion_steps": options.fusion_steps}
+    turns: dict[str, Any] = {"meta_steps": options.meta_steps, "fusion_steps": options.fusion_steps}
     episodes = Episodes(data.pairs.load, data.pairs.count, **data.options(config, "episodes"), **turns)
     losses = refusion_losses(system, inner_lr=options.inner_lr)
     yield TrainingRun(system, episodes, losses, config, KIND, {})

@@ -6,12 +6,13 @@ from pydantic import Field
 
 from sigforge.losses.fusion import FusionLoss, GradientReading, IntensityTarget, LossReading, Term, task_weights
 from sigforge.methods.systems.options import Options, as_published
+from sigforge.training.config import TrainConfig
 
 
 class SelectOptions(Options):
     """The selecting head alone; no paper's, so steps and batch are ours, too."""
 
-    training: as_published(steps=400, batch=8, crop=96, lr=2e-3, warmup=20, schedule="cosine")
+    training: TrainConfig = as_published(steps=400, batch=8, crop=96, lr=2e-3, warmup=20, schedule="cosine")
     gradient: GradientReading = "signed"
     intensity: IntensityTarget = "max"
     weights: dict[Term, Annotated[float, Field(ge=0)]] = Field({"both": 4.0}, description="instead of the paper's")
