@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from sigforge.core.errors import UserError
 from sigforge.dataset.tables import Photo
+from sigforge.release.contents import HeldShard
 from sigforge.release.terms import needs_author, refusal
-from sigforge.shards.layout import ShardPath
-from sigforge.shards.pairs import member, opened, read_rows
+from sigforge.shards.pairs import member, opened
 
 CREDITS = pa.schema(
     [
@@ -42,7 +42,7 @@ class PhotoCredit:
 
 
 def credits_of(
-    shards: Iterable[ShardPath], photos: Mapping[str, Photo] | None = None, *, author: str = ""
+    shards: Iterable[HeldShard], photos: Mapping[str, Photo] | None = None, *, author: str = ""
 ) -> list[PhotoCredit]:
     """The photographs behind the pairs of shards, by id.
 
@@ -78,17 +78,17 @@ def check_credits(credits: Sequence[PhotoCredit], excluded: Sequence[str] = ()) 
         raise UserError(f"photograph {credit.photo_id!r}: {problem}{more}: leave such photographs out, or mend this")
 
 
-def facts_of(shards: Iterable[ShardPath]) -> Iterator[tuple[str, dict[str, object]]]:
+def facts_of(shards: Iterable[HeldShard]) -> Iterator[tuple[str, dict[str, object]]]:
     """A name for errors and the facts of every good sample, in order.
 
     Raises:
         UserError: a shard is cut or altered.
     """
     for shard in shards:
-        rows = [row for row in read_rows(shard) if row["status"] == "ok"]
-        with opened(shard.tar) as file:
-            for row in rows:
-                yield f"{shard.tar}: {row['key']}", json.loads(member(file, shard.tar, row, "json"))
+        tar = shard.path.tar
+        with opened(tar) as file:
+            for row in (row for row in shard.rows if row["status"] == "ok"):
+                yield f"{tar}: {row['key']}", json.loads(member(file, tar, row, "json"))
 
 
 def _credit(facts: Mapping[str, object], photo: Photo | None, author: str) -> PhotoCredit:

@@ -85,7 +85,7 @@ def build(request: ReleaseRequest) -> Path:
         more = f" (and {len(problems) - 1} more: 'sigforge verify {request.shards}')" if len(problems) > 1 else ""
         raise UserError(f"{problems[0]}{more}: nothing was published")
     contents = ReleaseContents.of(request.shards)
-    credits = credits_of([shard.path for shard in contents.shards], request.photos, author=request.author)
+    credits = credits_of(contents.shards, request.photos, author=request.author)
     check_credits(credits, request.exclude)
     grown = _growth(request, contents)
     with _put_in_place(request) as folder:
@@ -199,7 +199,7 @@ def task_of(contents: ReleaseContents) -> str:
 
 def models_of(contents: ReleaseContents) -> list[str]:
     """Fingerprints of the models that made the pairs: all pairs of a shard were made by one."""
-    first = (next((facts for _, facts in facts_of([shard.path])), {}) for shard in contents.shards)
+    first = (next((facts for _, facts in facts_of([shard])), {}) for shard in contents.shards)
     return sorted({str(facts["model"]) for facts in first if facts.get("model")})
 
 

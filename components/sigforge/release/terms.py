@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from sigforge.core.errors import UserError
 from sigforge.dataset.sources.licences import read_terms
@@ -22,6 +23,11 @@ def refusal(licence: str, excluded: Sequence[str] = ()) -> str:
         >>> refusal("CC BY-NC-ND 2.0"), refusal("CC0-1.0"), refusal("CC BY-NC 4.0", ["nc"])
         ('forbids derivatives', '', "is excluded by 'nc'")
     """
+    return _refusal(licence, tuple(excluded))
+
+
+@cache
+def _refusal(licence: str, excluded: tuple[str, ...]) -> str:
     for part in excluded:
         if re.search(rf"(?<![a-z]){re.escape(part.lower())}(?![a-z])", licence.lower()):
             return f"is excluded by '{part}'"
@@ -50,6 +56,7 @@ def hub_licence(licences: Sequence[str]) -> str:
     return ids.pop() if len(ids) == 1 else "other"
 
 
+@cache
 def _hub_id(licence: str) -> str:
     if re.search(r"\bcc0\b|cc0", licence, re.IGNORECASE):
         return "cc0-1.0"
