@@ -16,7 +16,7 @@ PAGES += sorted((ROOT / "docs").rglob("*.md"))
 COLUMNS, WORDS = 120, 40
 BLOCK = re.compile(r"\s*(\||#|!\[|<)")
 """Tables, headings, pictures and markup are no sentences."""
-ITEM = re.compile(r"\s*([-*] |\d+\. )")
+ITEM = re.compile(r"^\s*([-*] |\d+\. )")
 
 
 def named(page: Path) -> str:
