@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LEVELS = 256
+ROWS = 256
+"""Of a large image, counted at a time."""
 Made = TypeVar("Made")
 
 
@@ -18,7 +20,8 @@ class MetricContext:
     """One batch of fused images with their n sources, on the 8-bit grey scale that the metrics are defined on.
 
     Args:
-        planes: float64 tensor (n + 1, B, H, W) of whole numbers 0..255: the sources in order, then fused.
+        values: whole numbers 0..255, (n + 1, B, H, W), float64 or, of large images, uint8: the sources in order, then
+            fused.
         reference: ground-truth fused images, (B, H, W) on the same scale, or None.
 
     Example:
@@ -27,9 +30,14 @@ class MetricContext:
         (torch.Size([2, 8, 9]), torch.Size([2, 2, 256, 256]))
     """
 
-    planes: Tensor
+    values: Tensor
     reference: Tensor | None = None
     _made: dict[object, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def planes(self) -> Tensor:
+        """The values as float64; of a large image that is much, which metrics in bands do without."""
+        return self.values.double()
 
     @property
     def sources(self) -> Tensor:
@@ -55,7 +63,8 @@ class MetricContext:
     @property
     def undefined(self) -> Tensor:
         """NaN for every image, (B,): the answer of a metric that the images are too small for."""
-        return self.planes.new_full((self.planes.shape[1],), torch.nan)
+        size = self.values.shape[1]
+        return torch.full((size,), torch.nan, dtype=torch.float64, device=self.values.device)
 
     def once(self, make: Callable[..., Made], *args: object) -> Made:
         """``make(self, *args)``, computed by the first metric that asks and kept for the others.
@@ -84,12 +93,21 @@ class MetricContext:
     @cached_property
     def histograms(self) -> Tensor:
         """Relative frequency of each grey level in every plane, (n + 1, B, 256)."""
-        return frequencies(self.levels, LEVELS)
+        return self._shares(lambda levels: frequencies(levels, LEVELS))
 
     @cached_property
     def joint_histograms(self) -> Tensor:
         """Relative frequency of (source level, fused level) for every source, (n, B, 256, 256)."""
-        return joint_frequencies(self.levels[:-1], self.levels[-1])
+        return self._shares(lambda levels: joint_frequencies(levels[:-1], levels[-1]))
+
+    def _shares(self, count: Callable[[Tensor], Tensor]) -> Tensor:
+        """Frequencies over the image: of a large one, the mean of those of its rows, some at a time."""
+        if self.values.dtype != torch.uint8:
+            return count(self.levels)
+        height = self.values.shape[-2]
+        parts = self.values.split(ROWS, dim=-2)
+        total: Tensor = sum(count(part.long()) * (part.shape[-2] / height) for part in parts)
+        return total
 
     @cached_property
     def sobel(self) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,12 @@
 """Metrics on visual information fidelity."""
 
 import math
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
+from sigforge.metrics.bands import rows_of_bands
 from sigforge.metrics.context import MetricContext
 from sigforge.metrics.filters import gaussian_window, smooth
 from sigforge.metrics.registry import metric
@@ -73,39 +75,66 @@ def viff(context: MetricContext) -> Tensor:
     constant images score 1. Where the gains are equal, as in flat fused windows, the last source counts, as in Han's
     code; so order matters on images with flat parts. NaN on images with a side below 41 pixels.
     """
-    if min(context.fused.shape[-2:]) < _MIN_SIDE:
+    if min(context.values.shape[-2:]) < _MIN_SIDE:
         return context.undefined
     total = torch.zeros_like(context.undefined)
-    for weight, (source, gain, distortion) in zip(_VIFF_WEIGHTS, context.once(_scales), strict=True):
+    preserved, available = torch.zeros((2, len(_WINDOWS), *total.shape), dtype=total.dtype, device=total.device)
+    for scale, source, gain, distortion in _scales(context):
         gain = torch.where(source > 0, gain, 0.0)
-        preserved = torch.log10(1 + gain.square() * source / (distortion + _VIFF_NOISE)) + _VIFF_FLOOR
-        available = torch.log10(1 + source / _VIFF_NOISE) + _VIFF_FLOOR
+        kept = torch.log10(1 + gain.square() * source / (distortion + _VIFF_NOISE)) + _VIFF_FLOOR
+        held = torch.log10(1 + source / _VIFF_NOISE) + _VIFF_FLOOR
         weakest = _last_of_least(gain)
-        preserved, available = (values.gather(0, weakest).sum((0, -2, -1)) for values in (preserved, available))
-        total += weight * preserved / available
+        for sums, values in ((preserved, kept), (available, held)):
+            sums[scale] += values.gather(0, weakest).sum((0, -2, -1))
+    for weight, kept, held in zip(_VIFF_WEIGHTS, preserved, available, strict=True):
+        total += weight * kept / held
     return total / sum(_VIFF_WEIGHTS)
 
 
 def vif_by_source(context: MetricContext) -> Tensor:
     """VIFp of the fused image to each source, (n, B)."""
-    if min(context.fused.shape[-2:]) < _MIN_SIDE:
-        return context.undefined.expand(len(context.sources), -1)
-    preserved = available = context.planes.new_zeros(())
-    for source, gain, distortion in context.once(_scales):
+    if min(context.values.shape[-2:]) < _MIN_SIDE:
+        return context.undefined.expand(len(context.values) - 1, -1)
+    preserved = available = torch.zeros((), dtype=torch.float64, device=context.values.device)
+    for _, source, gain, distortion in _scales(context):
         preserved = preserved + torch.log1p(gain.square() * source / (distortion + _NOISE)).sum((-2, -1))
         available = available + torch.log1p(source / _NOISE).sum((-2, -1))
     return preserved / available
 
 
-def _scales(context: MetricContext) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Per scale, each (n, B, h, w): variance of the source, gain from it to the fused image, variance not explained."""
-    scales, planes = [], context.planes
-    for length in _WINDOWS:
+#: Number of the scale, then, each (n, B, h, w): variance of the source, gain from it to the fused image, variance not
+#: explained.
+Channel = tuple[int, Tensor, Tensor, Tensor]
+
+
+def _scales(context: MetricContext) -> Iterable[Channel]:
+    """The windows of all scales; of a large image band by band, and made anew for everyone who asks."""
+    if context.values.dtype == torch.uint8:
+        return _channels(context)
+    return context.once(_kept_channels)
+
+
+def _kept_channels(context: MetricContext) -> list[Channel]:
+    return list(_channels(context))
+
+
+def _channels(context: MetricContext) -> Iterator[Channel]:
+    planes = context.values
+    for scale, length in enumerate(_WINDOWS):
         window = gaussian_window(length, length / 5)
-        if length != _WINDOWS[0]:
-            planes = smooth(planes, window)[..., ::2, ::2]
-        scales.append(_channel(planes, window))
-    return scales
+        if scale:
+            planes = _halved(planes, window)
+        height, width = planes.shape[-2:]
+        for start, stop in rows_of_bands(height - length + 1, width):
+            yield scale, *_channel(planes[..., start : stop + length - 1, :].double(), window)
+
+
+def _halved(planes: Tensor, window: tuple[float, ...]) -> Tensor:
+    """Every second pixel of the smoothed planes, where the window fits."""
+    height, width = planes.shape[-2:]
+    limits = rows_of_bands(height - len(window) + 1, width, multiple=2)
+    smoothed = (smooth(planes[..., start : stop + len(window) - 1, :].double(), window) for start, stop in limits)
+    return torch.cat([rows[..., ::2, ::2] for rows in smoothed], dim=-2)
 
 
 def _channel(planes: Tensor, window: tuple[float, ...]) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sigforge.metrics.bands import bands
 from sigforge.metrics.context import MetricContext, sobel_of_padded
 from sigforge.metrics.registry import metric
 
@@ -38,13 +39,12 @@ def q_g(context: MetricContext) -> Tensor:
         >>> round(score(checks, checks, checks, metrics="q_g")["q_g"].item(), 5)
         0.98666
     """
-    quality, source = context.once(_edges_kept)
-    return ((quality * source).sum(0) / source.sum(0)).mean((-2, -1))
+    return context.once(_edge_quality)[-1]
 
 
 def q_g_by_source(context: MetricContext) -> Tensor:
     """Mean of Q over the pixels for each source, (n, B): what ``q_g`` is where this is the only source."""
-    return context.once(_edges_kept)[0].mean((-2, -1))
+    return context.once(_edge_quality)[:-1]
 
 
 @metric(
@@ -106,6 +106,17 @@ def nabf(context: MetricContext) -> Tensor:
     weight = torch.where(source >= 2, source.pow(1.5), 0.001)
     added = fused > source.amax(0)
     return (added * ((1 - preserved.sqrt_()) * weight).sum(0)).sum((-2, -1)) / weight.sum((0, -2, -1))
+
+
+def _edge_quality(context: MetricContext) -> Tensor:
+    """Mean Q by each source alone, then by all of them together, (n + 1, B)."""
+    total = 0.0
+    for band in bands(context, halo=1):
+        quality, source = (maps[..., band.inner, :] for maps in _edges_kept(band.context))
+        together = (quality * source).sum(0) / source.sum(0)
+        total = total + torch.cat((quality, together[None])).sum((-2, -1))
+    mean: Tensor = total / math.prod(context.values.shape[-2:])
+    return mean
 
 
 def _edges_kept(context: MetricContext) -> tuple[Tensor, Tensor]:

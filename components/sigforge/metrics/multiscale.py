@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from sigforge.metrics.bands import bands
 from sigforge.metrics.context import MetricContext
 from sigforge.metrics.registry import metric
 
@@ -44,14 +45,21 @@ def q_m_by_source(context: MetricContext) -> Tensor:
 
 def _details_kept(context: MetricContext) -> tuple[Tensor, Tensor]:
     """Sums over the pixels of E W and of W, for every level and source, each (2, n, B)."""
-    sums, low = [], context.planes
+    # Bands of whole blocks of 4 x 4: an odd last row is dropped in the last one, as it is in the image.
+    total: Tensor = sum(_details_of(band.context.planes[..., band.inner, :]) for band in bands(context, multiple=4))
+    return total[0], total[1]
+
+
+def _details_of(planes: Tensor) -> Tensor:
+    """The same of rows of the image, (2, 2, n, B): E W, W."""
+    sums, low = [], planes
     for _ in _LEVEL_WEIGHTS:
         low, details = _haar(low)
         weight = details[:, :-1].square().sum(0)
         likeness = torch.exp(-(details[:, :-1] - details[:, -1:]).abs_()).sum(0)
         sums.append(((likeness * weight).sum((-2, -1)), weight.sum((-2, -1))))
     kept, held = zip(*sums, strict=True)
-    return torch.stack(kept), torch.stack(held)
+    return torch.stack((torch.stack(kept), torch.stack(held)))
 
 
 def _over_levels(quality: Tensor) -> Tensor:

@@ -7,9 +7,11 @@ from functools import reduce
 import torch
 from torch import Tensor
 
+from sigforge.metrics.bands import in_bands
 from sigforge.metrics.context import MetricContext
 from sigforge.metrics.filters import gaussian_window, smooth_same
 from sigforge.metrics.phase_congruency import phase_congruency
+from sigforge.metrics.phase_large import large_phase_congruency
 from sigforge.metrics.registry import metric
 
 #: Congruency above which a pixel counts as a feature.
@@ -53,16 +55,30 @@ def q_p_by_source(context: MetricContext) -> Tensor:
 
 def _features_kept(context: MetricContext) -> Tensor:
     """The quality by each source alone, then by the best of them and the stronger one, (n + 1, B)."""
-    shape = context.planes.shape
-    maps = [m.view(shape) for m in phase_congruency(context.planes.flatten(0, 1))]
-    *separate, fused_maps = zip(*(m.unbind(0) for m in maps), strict=True)
+    shape = context.values.shape
+    if context.values.dtype == torch.uint8:
+        alone = (large_phase_congruency(plane) for plane in context.values.flatten(0, 1))
+        maps = [torch.stack(one).view(shape) for one in zip(*alone, strict=True)]
+    else:
+        maps = [one.view(shape) for one in phase_congruency(context.planes.flatten(0, 1))]
+    counts, sums = 0.0, 0.0
+    for parts in zip(*(in_bands(one, halo=len(_WINDOW) // 2) for one in maps), strict=True):
+        count, likeness = _likeness_in([part for part, _ in parts], parts[0][1])
+        counts, sums = counts + count, sums + likeness
+    quality = sums.prod(0) / counts ** len(maps)
+    blank = context.values[-1].amax((-2, -1)) == context.values[-1].amin((-2, -1))
+    return torch.where(blank, math.nan, quality)
+
+
+def _likeness_in(maps: Sequence[Tensor], inner: slice) -> tuple[Tensor, Tensor]:
+    """How many pixels have a feature, (n + 1, B), and per map the likeness summed over them, (3, n + 1, B)."""
+    *separate, fused_maps = zip(*(one.unbind(0) for one in maps), strict=True)
     sources = [*separate, reduce(_stronger, separate)]
     features = [(source[0] > _FEATURE).double() for source in sources]
-    quality = 1.0 / torch.stack(features).sum((-2, -1)) ** len(maps)
-    for fused, *compared in zip(fused_maps, *sources, strict=True):
-        quality = quality * _likeness_sums(compared, features, fused)
-    blank = context.fused.amax((-2, -1)) == context.fused.amin((-2, -1))
-    return torch.where(blank, math.nan, quality)
+    sums = [
+        _likeness_sums(compared, features, fused, inner) for fused, *compared in zip(fused_maps, *sources, strict=True)
+    ]
+    return torch.stack(features)[..., inner, :].sum((-2, -1)), torch.stack(sums)
 
 
 def _stronger(one: Maps, other: Maps) -> Maps:
@@ -71,8 +87,8 @@ def _stronger(one: Maps, other: Maps) -> Maps:
     return tuple(torch.where(first, *pair) for pair in zip(one, other, strict=True))
 
 
-def _likeness_sums(sources: Sequence[Tensor], features: Sequence[Tensor], fused: Tensor) -> Tensor:
-    """Correlation in 11x11 Gaussian windows of the fused map with a source's features, summed over the pixels.
+def _likeness_sums(sources: Sequence[Tensor], features: Sequence[Tensor], fused: Tensor, inner: slice) -> Tensor:
+    """Correlation in 11x11 Gaussian windows of the fused map with a source's features, summed over ``inner`` rows.
 
     Zero where a source has no feature; zeros beyond the border.
 
@@ -87,9 +103,9 @@ def _likeness_sums(sources: Sequence[Tensor], features: Sequence[Tensor], fused:
         covariance = smooth_same(masked.mul_(fused), _WINDOW).sub_(mean.mul_(fused_mean)).add_(_STABILISER)
         spread = variance.mul_(fused_variance).abs_().sqrt_().add_(_STABILISER)
         likeness = covariance.div_(spread).mul_(feature)
-        sums.append(likeness.sum((-2, -1)))
+        sums.append(likeness[..., inner, :].sum((-2, -1)))
         torch.maximum(best, likeness, out=best)
-    return torch.stack([*sums[:-1], best.sum((-2, -1))])
+    return torch.stack([*sums[:-1], best[..., inner, :].sum((-2, -1))])
 
 
 def _mean_and_variance(maps: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,12 +16,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_WAVELENGTHS = tuple(3 * 2.1**scale for scale in range(4))
-_ORIENTATIONS = tuple(index * math.pi / 6 for index in range(6))
-_SIGMA_ON_F = 0.55
-_ANGULAR_SIGMA = math.pi / 6 / 1.2
+WAVELENGTHS = tuple(3 * 2.1**scale for scale in range(4))
+ORIENTATIONS = tuple(index * math.pi / 6 for index in range(6))
+SIGMA_ON_F = 0.55
+ANGULAR_SIGMA = math.pi / 6 / 1.2
 _LOW_PASS_CUTOFF, _LOW_PASS_ORDER = 0.45, 15
-_EPS = 1e-4
+EPS = 1e-4
 #: Frequency spread below which a response is discounted, and how sharply.
 _SPREAD_CUTOFF, _SPREAD_GAIN = 0.5, 10
 #: Noise threshold in units of the noise's scale: mean plus two deviations of a Rayleigh law, over an empirical 1.7.
@@ -82,34 +82,50 @@ def log_gabor_bank(height: int, width: int, device: torch.device) -> LogGaborBan
     Returns:
         the filters in FFT order, with zero at frequency 0.
     """
-    y, x = _frequency_grid(height, width, device)
+    y, x = torch.meshgrid(*frequency_axes(height, width, device), indexing="ij")
     radius, theta = torch.hypot(x, y), torch.atan2(-y, x)
     radius[0, 0] = 1.0
-    low_pass = _low_pass(height, width, device)
-    spread = 2 * math.log(_SIGMA_ON_F) ** 2
-    radial = torch.stack([low_pass * torch.exp(-(torch.log(radius * length) ** 2) / spread) for length in _WAVELENGTHS])
+    low_pass = low_pass_rows(height, width, 0, height, device)
+    spread = 2 * math.log(SIGMA_ON_F) ** 2
+    radial = torch.stack([low_pass * torch.exp(-(torch.log(radius * length) ** 2) / spread) for length in WAVELENGTHS])
     radial[:, 0, 0] = 0.0
-    turns = torch.stack([theta - angle for angle in _ORIENTATIONS])
+    turns = torch.stack([theta - angle for angle in ORIENTATIONS])
     turns = torch.atan2(turns.sin(), turns.cos())
-    angular = torch.exp(-turns.square() / (2 * _ANGULAR_SIGMA**2))
+    angular = torch.exp(-turns.square() / (2 * ANGULAR_SIGMA**2))
     return LogGaborBank(radial, angular.to(torch.complex64), _noise_gain(radial, angular).float())
 
 
-def _frequency_grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Vertical and horizontal frequency in cycles per pixel, (H, W) each, DC first; odd sides span [-1/2, 1/2]."""
+def frequency_axes(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Vertical and horizontal frequency in cycles per pixel, (H,) and (W,), DC first; odd sides span [-1/2, 1/2].
+
+    Args:
+        height: of the images, pixels.
+        width: likewise.
+        device: where they lie.
+    """
     axes = []
     for side in (height, width):
         steps = torch.arange(side, device=device, dtype=torch.float64) - side // 2
         axes.append(torch.fft.ifftshift(steps / (side - side % 2)))
-    y, x = torch.meshgrid(*axes, indexing="ij")
-    return y, x
+    return axes[0], axes[1]
 
 
-def _low_pass(height: int, width: int, device: torch.device) -> Tensor:
-    """Butterworth low-pass, (H, W). fftshift where ifftshift is meant: the same on even sides, off by one on odd."""
-    y, x = (torch.arange(side, device=device, dtype=torch.float64).sub(side // 2) / side for side in (height, width))
-    radius = torch.hypot(y[:, None], x[None, :])
-    gain: Tensor = torch.fft.fftshift(1 / (1 + (radius / _LOW_PASS_CUTOFF) ** (2 * _LOW_PASS_ORDER)))
+def low_pass_rows(height: int, width: int, start: int, stop: int, device: torch.device) -> Tensor:
+    """Rows of the Butterworth low-pass. fftshift where ifftshift is meant: off by one sample on odd sides.
+
+    Args:
+        height: of the images, pixels.
+        width: likewise.
+        start: first row.
+        stop: the row after the last.
+        device: where they lie.
+    """
+    y, x = (
+        torch.fft.fftshift(torch.arange(side, device=device, dtype=torch.float64).sub(side // 2) / side)
+        for side in (height, width)
+    )
+    radius = torch.hypot(y[start:stop, None], x[None, :])
+    gain: Tensor = 1 / (1 + (radius / _LOW_PASS_CUTOFF) ** (2 * _LOW_PASS_ORDER))
     return gain
 
 
@@ -123,18 +139,46 @@ def _noise_gain(radial: Tensor, angular: Tensor) -> Tensor:
 def _congruency(images: Tensor, bank: LogGaborBank) -> tuple[Tensor, Tensor, Tensor]:
     spectra = torch.fft.fft2(images)
     scales = [(spectra * radial).to(torch.complex64) for radial in bank.radial]
-    energies, amplitudes, cxx, cyy, cxy = images.new_zeros((5, *images.shape), dtype=torch.float32)
-    for angle, angular, noise_gain in zip(_ORIENTATIONS, bank.angular, bank.noise_gain, strict=True):
-        energy, amplitude = _oriented_energy([_response(scale * angular) for scale in scales], noise_gain)
-        energies += energy
-        amplitudes += amplitude
-        # An exactly blank image has no amplitude; the published code divides 0 by 0 there.
-        share = energy.div_(amplitude.masked_fill_(amplitude == 0, 1.0)).square_()
-        cxx.add_(share, alpha=math.cos(angle) ** 2 / 3)
-        cyy.add_(share, alpha=math.sin(angle) ** 2 / 3)
-        cxy.add_(share, alpha=math.sin(angle) * math.cos(angle) / 6)
-    congruency, *sums = (maps.double() for maps in (energies.div_(amplitudes.add_(_EPS)), cxx, cyy, cxy))
-    return congruency, *_moments(*sums)
+    sums = images.new_zeros((5, *images.shape), dtype=torch.float32)
+    for angle, angular, noise_gain in zip(ORIENTATIONS, bank.angular, bank.noise_gain, strict=True):
+        responses = [_response(scale * angular) for scale in scales]
+        accumulate(sums, responses, noise_threshold(*responses[0], noise_gain), angle)
+    energies, amplitudes, cxx, cyy, cxy = sums
+    congruency, *products = (maps.double() for maps in (energies.div_(amplitudes.add_(EPS)), cxx, cyy, cxy))
+    return congruency, *moments(*products)
+
+
+def accumulate(sums: Tensor, responses: Sequence[tuple[Tensor, Tensor]], threshold: Tensor, angle: float) -> None:
+    """Add one orientation to the sums of energy, amplitude and the three products of its direction.
+
+    Args:
+        sums: (5, N, H, W), float32, added to.
+        responses: even and odd response of every scale, each (N, H, W), which are used up.
+        threshold: of the noise, (N,).
+        angle: of the orientation, radians.
+    """
+    energies, amplitudes, cxx, cyy, cxy = sums
+    energy, amplitude = _oriented_energy(responses, threshold)
+    energies += energy
+    amplitudes += amplitude
+    # An exactly blank image has no amplitude; the published code divides 0 by 0 there.
+    share = energy.div_(amplitude.masked_fill_(amplitude == 0, 1.0)).square_()
+    cxx.add_(share, alpha=math.cos(angle) ** 2 / 3)
+    cyy.add_(share, alpha=math.sin(angle) ** 2 / 3)
+    cxy.add_(share, alpha=math.sin(angle) * math.cos(angle) / 6)
+
+
+def noise_threshold(even: Tensor, odd: Tensor, noise_gain: Tensor) -> Tensor:
+    """The energy that noise explains, (N,), estimated from the responses of the finest filter.
+
+    Args:
+        even: (N, H, W).
+        odd: likewise.
+        noise_gain: see :class:`LogGaborBank`.
+    """
+    power = even.square().addcmul_(odd, odd)
+    threshold: Tensor = (_median(power.flatten(1)) / math.log(2) * noise_gain).sqrt_() * _NOISE_FACTOR
+    return threshold
 
 
 def _response(spectra: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,25 +187,22 @@ def _response(spectra: Tensor) -> tuple[Tensor, Tensor]:
     return response.real.contiguous(), response.imag.contiguous()
 
 
-def _oriented_energy(responses: list[tuple[Tensor, Tensor]], noise_gain: Tensor) -> tuple[Tensor, Tensor]:
+def _oriented_energy(responses: Sequence[tuple[Tensor, Tensor]], threshold: Tensor) -> tuple[Tensor, Tensor]:
     """Weighted energy above the noise, and summed amplitude, of one orientation: each (N, H, W).
 
     Takes the even and odd response of every scale, and works in place: most of the time goes to memory.
     """
-    amplitudes = [even.square().addcmul_(odd, odd) for even, odd in responses]
-    noise = (_median(amplitudes[0].flatten(1)) / math.log(2) * noise_gain).sqrt_()
-    for power in amplitudes:
-        power.sqrt_()
+    amplitudes = [even.square().addcmul_(odd, odd).sqrt_() for even, odd in responses]
     strongest, amplitude = reduce(torch.maximum, amplitudes), _total(amplitudes)
     even_mean, odd_mean = map(_total, zip(*responses, strict=True))
     energy = even_mean.square().addcmul_(odd_mean, odd_mean)
-    norm = energy.sqrt().add_(_EPS)
+    norm = energy.sqrt().add_(EPS)
     for total in (energy, even_mean, odd_mean):
         total.div_(norm)
     for even, odd in responses:
         energy -= even.mul_(odd_mean).addcmul_(odd, even_mean, value=-1).abs_()
-    energy.sub_((_NOISE_FACTOR * noise)[:, None, None]).clamp_(min=0)
-    spread = (amplitude / strongest.add_(_EPS)).div_(len(_WAVELENGTHS))
+    energy.sub_(threshold[:, None, None]).clamp_(min=0)
+    spread = (amplitude / strongest.add_(EPS)).div_(len(WAVELENGTHS))
     return energy.mul_(spread.sub_(_SPREAD_CUTOFF).mul_(_SPREAD_GAIN).sigmoid_()), amplitude
 
 
@@ -183,6 +224,13 @@ def _median(values: Tensor) -> Tensor:
     return (lower[..., 0] + torch.where(tied, lower[..., 0], upper)) / 2
 
 
-def _moments(cxx: Tensor, cyy: Tensor, cxy: Tensor) -> tuple[Tensor, Tensor]:
-    root = (cxy.square() + (cxx - cyy).square()).sqrt() + _EPS
+def moments(cxx: Tensor, cyy: Tensor, cxy: Tensor) -> tuple[Tensor, Tensor]:
+    """Largest and smallest moment of the congruency over the orientations, of the sums of its products.
+
+    Args:
+        cxx: along x.
+        cyy: along y.
+        cxy: of both.
+    """
+    root = (cxy.square() + (cxx - cyy).square()).sqrt() + EPS
     return (cxx + cyy + root) / 2, (cxx + cyy - root) / 2

@@ -5,12 +5,14 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from sigforge.metrics.context import MetricContext
+from sigforge.metrics.bands import is_large
+from sigforge.metrics.context import ROWS, MetricContext
 from sigforge.metrics.registry import PAPER, Metric, select_metrics
 
 #: Images are scored together up to this many pixels, on a CPU and on a GPU: more of them leave the cache (eight images
 #: of 512x512 at once took 98 ms each for Q_G, one by one 24) and need more memory.
 _PIXELS_AT_ONCE = 2**18, 2**23
+_HALF_A_LEVEL = 0.5 / 255
 
 
 @torch.no_grad()
@@ -56,11 +58,13 @@ def score(
     if reference is not None:
         images["reference"] = reference
     _check_shapes(images)
-    levels = [_grey_levels(image, name) for name, image in images.items()]
+    kind = torch.uint8 if is_large(fused[0].numel()) else torch.float64
+    levels = [_grey_levels(image, name, kind) for name, image in images.items()]
     together = max(1, _PIXELS_AT_ONCE[fused.is_cuda] // fused[0].numel())
     parts: list[list[Tensor]] = [[] for _ in chosen]
     for planes in zip(*(torch.split(level, together) for level in levels), strict=True):
-        context = MetricContext(torch.stack(planes[: len(more) + 3]), None if reference is None else planes[-1])
+        truth = None if reference is None else planes[-1].double()
+        context = MetricContext(torch.stack(planes[: len(more) + 3]), truth)
         for part, entry in zip(parts, chosen, strict=True):
             part.append(entry.function(context))
     return {entry.name: torch.cat(part) for entry, part in zip(chosen, parts, strict=True)}
@@ -75,16 +79,15 @@ def _check_shapes(images: dict[str, Tensor]) -> None:
             raise ValueError(f"{name} has shape {tuple(image.shape)} but fused has shape {shape}")
 
 
-def _grey_levels(image: Tensor, name: str) -> Tensor:
-    """Round (B, 1, H, W) in [0, 1] to whole numbers 0..255 in float64, as (B, H, W)."""
+def _grey_levels(image: Tensor, name: str, kind: torch.dtype) -> Tensor:
+    """Round (B, 1, H, W) in [0, 1] to whole numbers 0..255, as (B, H, W) of a type that holds them."""
     if not image.is_floating_point():
         raise ValueError(f"{name} has dtype {image.dtype}; expected floating point in [0, 1] (divide 8-bit by 255)")
-    levels = image.squeeze(1).double().mul(255).round()
-    low, high = (bound.item() for bound in levels.aminmax())
+    low, high = (bound.item() for bound in image.aminmax())
     # Negated so that NaN, which compares false with everything, is refused too.
-    if not (low >= 0 and high <= 255):
+    if not (low >= -_HALF_A_LEVEL and high <= 1 + _HALF_A_LEVEL):
         if count := int(image.isnan().sum()):
             raise ValueError(f"{name} has {count} NaN pixels; mend the image or leave it out")
-        low, high = (bound.item() for bound in image.aminmax())
         raise ValueError(f"{name} has values from {low:g} to {high:g}; expected [0, 1]")
-    return levels
+    parts = (part.double().mul_(255).round_().to(kind) for part in image.squeeze(1).split(ROWS, dim=-2))
+    return torch.cat(list(parts), dim=-2)

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 
 from sigforge.metrics.context import MetricContext
@@ -27,7 +28,11 @@ def sd(context: MetricContext) -> Tensor:
         >>> score(halves, halves, halves, metrics="sd")["sd"].item()
         127.5
     """
-    return context.fused.std((-2, -1), correction=0)
+    if context.values.dtype != torch.uint8:
+        return context.fused.std((-2, -1), correction=0)
+    shares, levels = context.histograms[-1], torch.arange(256, dtype=torch.float64, device=context.values.device)
+    mean = (shares * levels).sum(-1, keepdim=True)
+    return (shares * (levels - mean).square()).sum(-1).sqrt()
 
 
 @metric(
