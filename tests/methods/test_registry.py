@@ -1,4 +1,6 @@
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -115,3 +117,20 @@ def test_every_source_is_checked_not_only_the_first_two():
         get_method("mean").fuse(ones, ones, torch.ones(1, 1, 4, 5))
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         get_method("mean").fuse(ones, ones, 2 * ones)
+
+
+def test_importing_one_method_or_metric_brings_no_other():
+    code = (
+        "import sys, sigforge.methods.classical.gff, sigforge.metrics.error\n"
+        "print(*sorted(name for name in sys.modules if name.startswith(('sigforge.methods.', 'sigforge.metrics.'))))\n"
+        "from sigforge.methods import get_method, list_methods, load\n"
+        "print(get_method('gff').function is sigforge.methods.classical.gff.fuse_gff, 'sigfusion' in list_methods('mef'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded, found = done.stdout.splitlines()
+    assert {name for name in loaded.split() if name.count(".") == 3} == {
+        f"sigforge.methods.classical.{name}" for name in ("gff", "filters", "guided", "rules")
+    }
+    assert {"sigforge.metrics.error", "sigforge.metrics.registry"} <= set(loaded.split())
+    assert not {"sigforge.metrics.gradient", "sigforge.metrics.phase", "sigforge.methods.loading"} & set(loaded.split())
+    assert found == "True True"
