@@ -4,7 +4,7 @@ A row is a project folder of its own, ``.sigforge/ablate/<task>/<row>``: the fil
 DVC's cache and the ledger shared. ``dvc repro`` runs there, so a second flow redoes only what is stale and a killed one
 goes on where it was. Each finished row is kept as an experiment of this project, which ``dvc exp show`` lists.
 
-``dvc exp run --temp`` and ``--queue`` will not do: in their folder a source like ``../shared/data`` does not exist, and
+``dvc exp run --temp`` and ``--queue`` will not do: in their folder a source beside this one does not exist, and
 a ``dvc.lock`` that is not committed is not seen, so that every row would begin at ``ingest``.
 """
 

@@ -1,4 +1,4 @@
-"""Every metric against the field's published MATLAB code on real images (values in shared/reference).
+"""Every metric against the field's published MATLAB code on real images (SIGFORGE_REFERENCE says where).
 
 ``SIGFORGE_GOLDEN=all`` takes all fifteen pairs.
 """
@@ -14,8 +14,7 @@ import torch
 
 from sigforge.metrics import list_metrics, score
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-REFERENCE = SHARED / "reference"
+REFERENCE = Path(os.environ.get("SIGFORGE_REFERENCE", Path(__file__).resolve().parents[3] / "shared/reference"))
 TABLE = REFERENCE / "metrics_golden.json"
 RECORDS = json.loads(TABLE.read_text()) if TABLE.exists() else []
 # All pairs take a minute; by default the small ones (MRI) and the first of each other kind.

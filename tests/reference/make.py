@@ -1,8 +1,8 @@
 """Reference values on images that everybody has: ``python tests/reference/make.py`` writes ``values.json`` anew.
 
 Numbers only, of pairs simulated from the pictures inside scikit-image, 96 pixels square. They were written by the code
-at the commit that the file names, when its metrics and networks agreed with published code on the real pairs of
-``../shared`` (docs/metrics.md, docs/zoo.md). So a clone without those pairs still notices when a number moves.
+at the commit that the file names, when its metrics and networks agreed with published code on real pairs
+(docs/metrics.md, docs/zoo.md). So a clone without those pairs still notices when a number moves.
 """
 
 import json

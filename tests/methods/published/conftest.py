@@ -1,12 +1,13 @@
 """Where the published checkpoints lie."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from sigforge.methods.published.checkpoints import ENVIRONMENT, import_checkpoint
 
-REFERENCE = Path(__file__).parents[4] / "shared/reference"
+REFERENCE = Path(os.environ.get("SIGFORGE_REFERENCE", Path(__file__).parents[4] / "shared/reference"))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The published weights in our networks give what the authors' own code gives (recorded in shared/reference/golden)."""
+"""The published weights in our networks give what the authors' own code gives (recorded; SIGFORGE_REFERENCE says where)."""
 
 import importlib.util
 import os

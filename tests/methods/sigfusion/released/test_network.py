@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import zlib
 from pathlib import Path
@@ -14,8 +15,8 @@ from sigforge.methods.sigfusion.released.fusion import ReleasedFusion
 from sigforge.methods.sigfusion.released.network import Decoder, Encoder, FusionDecoder, Modulator
 from sigforge.methods.sigfusion.released.transform import analyse, boundaries, synthesise
 
-GOLDEN = Path(__file__).parents[5] / "shared/reference/golden"
-recorded = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the recorded outputs are not here: shared/reference/golden")
+GOLDEN = Path(os.environ.get("SIGFORGE_REFERENCE", Path(__file__).parents[5] / "shared/reference"), "golden")
+recorded = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the recorded outputs are not here: SIGFORGE_REFERENCE")
 
 NAMES = (
     (r"^embed\.", "patch_embed.proj."),

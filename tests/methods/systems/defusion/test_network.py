@@ -1,3 +1,4 @@
+import os
 import zlib
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from sigforge.core.errors import UserError
 from sigforge.methods.systems.defusion.network import KIND, DeFusion, load_defusion, renamed
 from sigforge.methods.weights import save_weights
 
-GOLDEN = Path(__file__).parents[5] / "shared/reference/golden"
+GOLDEN = Path(os.environ.get("SIGFORGE_REFERENCE", Path(__file__).parents[5] / "shared/reference"), "golden")
 LAYERS = {"narrow": "conv1", "attention.convolve": "conv2.conv", "attention.squeeze": "conv2.fc1"} | {
     "attention.excite": "conv2.fc2",
     "widen": "conv3",

@@ -1,6 +1,7 @@
 """The authors' network against outputs that their own code gave with synthetic weights, and what ours adds to it."""
 
 import json
+import os
 import re
 import zlib
 from functools import cache
@@ -24,7 +25,7 @@ from sigforge.methods.weights import save_weights
 from sigforge.training.config import TrainConfig
 from sigforge.training.loop import fit
 
-GOLDEN = Path(__file__).parents[5] / "shared/reference/golden"
+GOLDEN = Path(os.environ.get("SIGFORGE_REFERENCE", Path(__file__).parents[5] / "shared/reference"), "golden")
 NAME = "defusion_plusplus_pseudo"
 TOLERANCE = 1e-4
 

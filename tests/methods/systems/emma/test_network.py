@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import zlib
 from pathlib import Path
@@ -23,7 +24,7 @@ from sigforge.methods.systems.emma.network import (
 )
 from sigforge.methods.weights import save_weights
 
-REFERENCE = Path(__file__).parents[5] / "shared/reference"
+REFERENCE = Path(os.environ.get("SIGFORGE_REFERENCE", Path(__file__).parents[5] / "shared/reference"))
 SMALL = UFuserConfig(widths=(8, 8, 8, 8))
 HEIGHT, WIDTH = 128, 160
 
