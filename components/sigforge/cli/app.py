@@ -74,21 +74,28 @@ def methods(
 
 @app.command(epilog="Example: sigforge fuse ir/ vis/ -o fused/ --task vif --model gff")
 def fuse(
-    a: Annotated[Path, typer.Argument(help="First source: a file, or a folder of files.")],
-    b: Annotated[Path, typer.Argument(help="Second source; in folders, files are matched by their names' stems.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results, or a .png file for one pair.")],
     task: Annotated[Task, typer.Option(help=TASK_HELP)],
+    a: Annotated[Path | None, typer.Argument(help="First source: a file, or a folder of files.")] = None,
+    b: Annotated[Path | None, typer.Argument(help="Second source; in folders, files are matched by stem.")] = None,
     model: Annotated[str, typer.Option(help="A name from 'sigforge methods', or a .safetensors file.")] = "sigfusion",
     option: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Of the method; repeatable.")] = None,
+    source: Annotated[
+        list[Path] | None, typer.Option(help="In place of A and B: one of two or more sources; repeatable.")
+    ] = None,
 ) -> int:
-    """Fuse registered pairs of any size into lossless PNG.
+    """Fuse registered pairs of any size into lossless PNG; with --source, more than two images of a scene.
 
     Colour is kept as the task calls for; 16-bit sources give 16-bit results.
     A pair that cannot be used is named with its reason; the exit code is then 1.
     """
     from sigforge.cli.fuse import fuse_inputs
+    from sigforge.cli.fuse_sources import fuse_many, sources_of
 
-    return fuse_inputs(a, b, out, task=task, model=model, options=option or [])
+    sources = sources_of(a, b, source or [])
+    if len(sources) > 2:
+        return fuse_many(sources, out, task=task, model=model, options=option or [])
+    return fuse_inputs(*sources, out, task=task, model=model, options=option or [])
 
 
 @app.command(epilog="Example: sigforge score --a ir/ --b vis/ --fused gff/ --csv scores.csv")

@@ -7,7 +7,7 @@ Every function takes NumPy arrays ``(H, W)`` or ``(H, W, 3)``, or torch batches 
 and returns the same kind. The arithmetic is shared: it only ever sees single planes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -191,6 +191,31 @@ def restore_colour(fused_y: Image, a: Image, b: Image, policy: ColourPolicy | st
     return (fused_y if chroma is None else ycbcr_to_rgb(_stack(fused_y, *chroma))).clip(0, 1)
 
 
+def restore_colour_of(fused_y: Image, sources: Sequence[Image], policy: ColourPolicy | str) -> Image:
+    """:func:`restore_colour` for any number of sources.
+
+    Args:
+        fused_y: fused luma in [0, 1], ``(H, W)`` or ``(B, 1, H, W)``.
+        sources: grey or RGB, in [0, 1], of the same height and width; two give what :func:`restore_colour` gives.
+        policy: a policy, or the name of a task. Where the second source has the colour, the last coloured one has.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> a, b, y = rng.random((4, 4, 3)), rng.random((4, 4, 3)), rng.random((4, 4))
+        >>> all(np.allclose(restore_colour_of(y, [a, b], t), restore_colour(y, a, b, t)) for t in COLOUR_POLICIES)
+        True
+    """
+    policy = colour_policy(policy) if isinstance(policy, str) else policy
+    coloured = [source for source in sources if not is_grey(source)]
+    if not coloured:
+        return fused_y.clip(0, 1)
+    if policy.chroma is chroma_of_second:
+        coloured = coloured[-1:]
+    offsets = zip(*(_chroma_offsets(source) for source in coloured), strict=True)
+    chroma = (NEUTRAL + _weighted_mean(*planes) for planes in offsets)
+    return ycbcr_to_rgb(_stack(fused_y, *chroma)).clip(0, 1)
+
+
 def _luma(red: Image, green: Image, blue: Image) -> Image:
     return _RED * red + _GREEN * green + _BLUE * blue
 
@@ -200,9 +225,9 @@ def _chroma_offsets(image: Image) -> tuple[Image, Image]:
     return cb - NEUTRAL, cr - NEUTRAL
 
 
-def _weighted_mean(x: Image, y: Image) -> Image:
-    total = abs(x) + abs(y)
-    mean: Image = (abs(x) * x + abs(y) * y) / (total + (total == 0))
+def _weighted_mean(*planes: Image) -> Image:
+    total = sum(abs(plane) for plane in planes)
+    mean: Image = sum(abs(plane) * plane for plane in planes) / (total + (total == 0))
     return mean
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sigforge.core.colour import luma, restore_colour
+from sigforge.core.colour import luma, restore_colour, restore_colour_of
 from sigforge.core.images import read_image
 
 LumaFusion = Callable[[Tensor, Tensor], Tensor]
@@ -56,6 +56,26 @@ def fuse_batch(
     sides = (torch.from_numpy(np.stack([_plane(image) for image in side])) for side in zip(*pairs, strict=True))
     fused = fuse(*(planes[:, None].to(device) for planes in sides))[:, 0].cpu().numpy()
     return [restore_colour(plane, a, b, task) for plane, (a, b) in zip(fused, pairs, strict=True)]
+
+
+def fuse_sources(
+    fuse: Callable[..., Tensor], sources: Sequence[np.ndarray], task: str, *, device: str = "cpu"
+) -> np.ndarray:
+    """Fuse two or more registered images of any size into one; coloured if a source is.
+
+    Args:
+        fuse: lumas (B, 1, H, W) in [0, 1], one argument each, to one, such as :meth:`FusionMethod.fuse`.
+        sources: (H, W) or (H, W, 3) in [0, 1], all of one height and width.
+        task: fixes where the colour comes from, see :func:`sigforge.core.colour.restore_colour_of`.
+        device: ``cpu`` or ``cuda``, where ``fuse`` runs.
+
+    Raises:
+        ValueError: the images differ in size, or the method does not take so many.
+    """
+    if len({source.shape[:2] for source in sources}) > 1:
+        raise ValueError(f"images of different size: {', '.join(str(source.shape[:2]) for source in sources)}")
+    planes = (torch.from_numpy(_plane(source))[None, None].to(device) for source in sources)
+    return restore_colour_of(fuse(*planes)[0, 0].cpu().numpy(), sources, task)
 
 
 def fuse_files(fuse: LumaFusion, a: Path | str, b: Path | str, task: str, *, device: str = "cpu") -> np.ndarray:
