@@ -218,9 +218,10 @@ def made_up_recipe(folder: Path, options: argparse.Namespace) -> SynthesisRecipe
             parameter.add_(0.02 * torch.randn_like(parameter))
     architecture = {"sigformer": config.model_dump(mode="json"), "channels": list(plgn.modulators)}
     save_weights(folder / "model.safetensors", plgn, kind=KIND, config=architecture)
-    sizes = sized_for(options.device, options.batch)
+    batch, threads = sized_for(options.device, options.batch)
     model = folder / "model.safetensors"
-    return SynthesisRecipe(options.task, 0, options.size, "webp", True, model, "made up", options.device, **sizes)
+    facts = options.task, 0, options.size, "webp", True, model, "made up", options.device
+    return SynthesisRecipe(*facts, batch=batch, threads=threads)
 
 
 def written_photos(folder: Path, count: int = 5) -> list[Photo]:

@@ -22,6 +22,7 @@ import psutil
 
 from sigforge.core.escape import escape_mlflow
 from sigforge.core.files import sha256_file
+from sigforge.core.storage import Place
 from sigforge.training.loop import HistoryRow
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class StageRun:
     def __init__(self) -> None:
         self.rows: list[HistoryRow] = []
         self.files: list[tuple[Path, str]] = []
-        self.datasets: list[tuple[str, Path]] = []
+        self.datasets: list[tuple[str, Place]] = []
 
     def metrics(self, rows: Sequence[HistoryRow]) -> None:
         """Log values with their steps, in batches."""
@@ -57,7 +58,7 @@ class StageRun:
         """Keep a copy of a file: ``folder`` is ``figures``, ``tables`` or ``models``."""
         self.files.append((path, folder))
 
-    def dataset(self, name: str, path: Path) -> None:
+    def dataset(self, name: str, path: Place) -> None:
         """Record an input by the sha256 of the file that lists or holds it."""
         self.datasets.append((name, path))
 
@@ -163,7 +164,9 @@ def _write(client: "MlflowClient", run_id: str, run: StageRun) -> None:
     entries = [Metric(escape_mlflow(row.name), row.value, now, row.step) for row in run.rows]
     for start in range(0, len(entries), BATCH):
         client.log_batch(run_id, metrics=entries[start : start + BATCH])
-    inputs = [DatasetInput(Dataset(name, sha256_file(path)[:32], "local", str(path))) for name, path in run.datasets]
+    inputs = [
+        DatasetInput(Dataset(name, sha256_file(str(path))[:32], "local", str(path))) for name, path in run.datasets
+    ]
     if inputs:
         client.log_inputs(run_id, inputs)
     for path, folder in run.files:

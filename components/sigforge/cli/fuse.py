@@ -1,9 +1,10 @@
 """``sigforge fuse``."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,11 +46,12 @@ def fuse_inputs(a: Path, b: Path, out: Path, *, task: str, model: str, options: 
     if task not in method.tasks:
         choices = ", ".join(list_methods(task))
         raise UserError(f"method '{model}' serves {', '.join(method.tasks)}, not {task}: choose one of {choices}")
-    fuse = partial(method.fuse, **options_from_texts(method, options))
+    given: dict[str, Any] = options_from_texts(method, options)
+    fuse = partial(method.fuse, **given)
     where = device if method.kind == "learned" else "cpu"
     report_left_out(left_out)
     report_notes(a, b)
-    failed, doubts = 0, []
+    failed, doubts = 0, list[Doubt]()
     with progress(f"fuse {task}", len(jobs)) as bar:
         for job, target in zip(jobs, targets, strict=True):
             try:
@@ -134,9 +136,10 @@ def options_from_texts(method: FusionMethod, texts: Sequence[str]) -> dict[str, 
     for text in texts:
         key, _, value = text.partition("=")
         method.check_options({} if key in method.defaults else {key: value})
-        kind = type(method.defaults[key])
+        kind: Callable[[str], object] = type(method.defaults[key])
         try:
             options[key] = {"true": True, "false": False}[value.lower()] if kind is bool else kind(value)
         except (ValueError, KeyError):
-            raise UserError(f"--option {text}: write {key}=VALUE with a value of type {kind.__name__}") from None
+            name = type(method.defaults[key]).__name__
+            raise UserError(f"--option {text}: write {key}=VALUE with a value of type {name}") from None
     return options

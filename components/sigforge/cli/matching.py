@@ -53,7 +53,8 @@ def plan_units(
     jobs, bad = match(a, b)
     references, without = _partners(a, jobs, reference) if reference else ({job.name: "" for job in jobs}, [])
     jobs = sorted((job for job in jobs if job.name in references), key=lambda job: job.name)
-    bad, missing, made = [*bad, *without], [], {}
+    bad, missing = [*bad, *without], list[Quarantined]()
+    made: dict[str, dict[str, str]] = {}
     for path, label in zip(fused, _labels(fused), strict=True):
         made[label], without = _partners(a, jobs, path)
         for item in without:

@@ -51,13 +51,15 @@ def show_pair_realism(
     made = ShardPairs(synthetic)
     rows = spread(first_of_each_photograph(made), images)
     size = min(made[rows[0]][0].shape[:2])
-    twice = before and measure_pairs(((one, one) for one in reader.images(before, size=size)), side=side)
-    loaded = [tuple(read_image(path)[0] for path in both) for both in paths]
+    twice = None
+    if before:
+        twice = measure_pairs(((one, one) for one in reader.images(before, size=size)), side=side)
+    loaded = [(read_image(a)[0], read_image(b)[0]) for a, b in paths]
     found = compare_pairs(
         measure_pairs(loaded, side=side, name=str(real[0])),
         measure_pairs((made[index] for index in rows), side=side, name=str(synthetic)),
         twice=twice,
-        shuffled=measure_pairs(shuffled_pairs(loaded.__getitem__, len(loaded)), side=side),
+        shuffled=measure_pairs(shuffled_pairs(lambda index: loaded[index], len(loaded)), side=side),
         seed=seed,
     )
     show(_pair_table(found))

@@ -52,9 +52,9 @@ def show_realism(
     made = reader.shard_images(synthetic, member) if shards_in(synthetic) else reader.images(synthetic)
     first = list(islice(made, 1))
     after = measure_images(chain(first, made), side=side, name=str(synthetic))
-    natural = before and measure_images(
-        reader.images(before, size=min(first[0].shape[:2])), side=side, name=str(before)
-    )
+    natural = None
+    if before:
+        natural = measure_images(reader.images(before, size=min(first[0].shape[:2])), side=side, name=str(before))
     found = compare(measure_images(reader.images(real), side=side, name=str(real)), natural, after, seed=seed)
     show(_table(found))
     return 1 if reader.left_out else 0

@@ -126,7 +126,8 @@ def score_plan(plan: ScoringPlan, metrics: Sequence[Metric], workers: int) -> tu
     Returns:
         the scores, counts of the kinds of file read, and whether a file could not be used.
     """
-    scores, seen, bad = ScoreMatrix.empty(plan.pairs, plan.methods, metrics), Counter(), False
+    scores, bad = ScoreMatrix.empty(plan.pairs, plan.methods, metrics), False
+    seen: Counter[tuple[str, str]] = Counter()
     with progress("score", len(plan.units)) as bar:
         for results in run_units(partial(score_units, metrics=metrics), chunks(plan.units, workers), workers=workers):
             for result in results:

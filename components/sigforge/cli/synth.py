@@ -86,8 +86,10 @@ def synthesise_folder(
     check_reachable(out)
     photos, bad = check_photos(images, licence, workers)
     device = pick_device().torch.type
+    batch, threads = sized_for(device)
+    fingerprint = model_fingerprint(model)
     recipe = SynthesisRecipe(
-        task, seed, size, "webp", True, model, model_fingerprint(model), device, maps=maps, **sized_for(device)
+        task, seed, size, "webp", True, model, fingerprint, device, maps=maps, batch=batch, threads=threads
     )
     facts = [
         task,

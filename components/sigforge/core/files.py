@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sigforge.core.errors import NameRefused, UserError
 from sigforge.core.storage import Place, RemotePath
@@ -108,7 +109,7 @@ def hash_of(value: object) -> str:
     return sha256_bytes(canonical_json(value).encode())
 
 
-def fingerprint(paths: Iterable[str | Path]) -> str:
+def fingerprint(paths: Iterable[Any]) -> str:
     """Hex sha256 over the names and contents of several files, whatever their order and folder.
 
     Raises:

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 
-def seed_of(seed: int, *names: object) -> int:
+def seed_of(seed: object, *names: object) -> int:
     """A 63-bit seed from the global seed and the names of a thing (stage, key, step...).
 
     Example:
@@ -16,6 +16,6 @@ def seed_of(seed: int, *names: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def rng_of(seed: int, *names: object) -> np.random.Generator:
+def rng_of(seed: object, *names: object) -> np.random.Generator:
     """A NumPy generator seeded by :func:`seed_of`."""
     return np.random.default_rng(seed_of(seed, *names))

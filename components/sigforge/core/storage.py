@@ -148,9 +148,15 @@ def place(text: str | Path) -> Place:
         >>> place("data/synth"), place("s3://bucket/synth/vif").name
         (PosixPath('data/synth'), 'vif')
     """
-    text = str(text)
-    if "://" not in text:
-        return Path(text)
+    return remote(str(text)) if "://" in str(text) else Path(text)
+
+
+def remote(text: str) -> RemotePath:
+    """An S3 address that a person has typed.
+
+    Raises:
+        UserError: an address of another kind or without a bucket, or ``s3fs`` is not installed.
+    """
     if not text.startswith(S3) or not text.removeprefix(S3).strip("/"):
         raise UserError(f"{text}: not a place for shards: give a local folder or {S3}bucket/prefix")
     _s3()
@@ -203,7 +209,8 @@ def stored_sha256(path: RemotePath) -> str | None:
     """
     try:
         with _explained(path):
-            return _s3().metadata(str(path.place), refresh=True).get("sha256")
+            found: str | None = _s3().metadata(str(path.place), refresh=True).get("sha256")
+            return found
     except FileNotFoundError:
         return None
 

@@ -88,7 +88,7 @@ class _Found:
 
 def _walk(folder: Path, deep: bool) -> _Found:
     """Real folders before links, so that a link to one of them changes no path."""
-    found, pending, links, seen = _Found(), [folder], [], set()
+    found, pending, links, seen = _Found(), [folder], list[Path](), set[object]()
     while pending or links:
         at = pending.pop() if pending else links.pop(0)
         try:

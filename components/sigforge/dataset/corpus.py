@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -133,13 +134,13 @@ def check_cells(root: Path, methods: Iterable[str], pairs: Sequence[Pair]) -> in
     return failed
 
 
-def _read(path: Path, record: type) -> list:
+def _read(path: Path, record: type) -> list[Any]:
     return [record(**row) for row in read_table(path).to_pylist()] if path.exists() else []
 
 
-def _write(path: Path, records: Iterable[object], record: type) -> None:
+def _write(path: Path, records: Iterable[Any], record: type) -> None:
     types = {str: pa.string(), float: pa.float64()}
-    schema = pa.schema([(field.name, types[field.type]) for field in fields(record)])
-    rows = [asdict(item) for item in sorted(records, key=lambda item: item.pair_id)]
+    schema = pa.schema([(field.name, types[cast(type, field.type)]) for field in fields(record)])
+    rows = [asdict(item) for item in sorted(records, key=lambda item: str(item.pair_id))]
     with atomic_path(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)

@@ -92,7 +92,7 @@ def _ranges(fractions: Mapping[str, float]) -> dict[str, tuple[float, float]]:
         high = low + share if share > _ROUNDING else low
         ranges[split] = (low, high)
         low = high
-    last = max((split for split, (low, high) in ranges.items() if high > low), key=ranges.get)
+    last = max((split for split, (low, high) in ranges.items() if high > low), key=lambda split: ranges[split])
     return ranges | {last: (ranges[last][0], 1.0)}  # the sum of the fractions may be a rounding short of 1
 
 

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from sigforge.core.errors import UserError
 from sigforge.core.files import atomic_path
 from sigforge.core.parquet import read_table
+from sigforge.core.storage import Place
 from sigforge.dataset.tasks import SPLITS
 
 _ROWS = 1 << 16  # of a table, held or written at once
@@ -83,7 +85,9 @@ class Levels:
 def _schema(record: type, key: str = "") -> pa.Schema:
     """Columns of a record type; ``key`` names the column whose values must differ."""
     types = {str: pa.string(), int: pa.int32(), bool: pa.bool_(), float: pa.float64()}
-    fields = [pa.field(field.name, types[field.type], nullable=False) for field in dataclasses.fields(record)]
+    fields = [
+        pa.field(field.name, types[cast(type, field.type)], nullable=False) for field in dataclasses.fields(record)
+    ]
     return pa.schema(fields, metadata={"key": key} if key else None)
 
 
@@ -91,7 +95,7 @@ PAIRS, PHOTOS, QUARANTINE = _schema(Pair, "pair_id"), _schema(Photo, "photo_id")
 LEVELS = _schema(Levels)
 
 
-def write_table(records: Iterable[object], path: str | Path, schema: pa.Schema) -> None:
+def write_table(records: Iterable[object], path: str | Place, schema: pa.Schema) -> None:
     """Write dataclass records as Parquet, sorted, atomically; the same records give the same bytes.
 
     Args:

@@ -111,10 +111,12 @@ class AblationTable:
     def below_default(self, row: Ablation, *, paper: bool = False) -> str:
         """In how many of the comparable metrics a row is worse than Default: ``5/6``; empty where there is none."""
         values, default = ((one.paper if paper else one.ours) for one in (row, self._default))
-        both = [m for m in self._metrics if values.get(m.name) is not None and default.get(m.name) is not None]
-        signs = {metric.name: 1 if metric.higher_is_better else -1 for metric in both}
-        worse = [name for name, sign in signs.items() if sign * values[name] < sign * default[name]]
-        return f"{len(worse)}/{len(both)}" if both and row is not self._default else ""
+        worse = []
+        for metric in self._metrics:
+            mean, usual = values.get(metric.name), default.get(metric.name)
+            if mean is not None and usual is not None:
+                worse.append(mean < usual if metric.higher_is_better else mean > usual)
+        return f"{sum(worse)}/{len(worse)}" if worse and row is not self._default else ""
 
     def printed(self) -> PrintedTable:
         """For :mod:`~sigforge.evaluation.table_formats`: the paper's numbers are quoted, failures told below."""

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -23,7 +24,7 @@ COLUMNS = 3
 DOTS = 300
 """Images per method that are drawn one by one; the box is of all."""
 
-STYLE = {"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "distributions", "axes.linewidth": 0.6}
+STYLE: dict[Any, Any] = {"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "distributions", "axes.linewidth": 0.6}
 
 
 def check_format(path: Path) -> None:
@@ -67,8 +68,8 @@ def _panel(axes: Axes, values: np.ndarray, methods: Sequence[str], metric: Metri
         height = place + random.uniform(-0.18, 0.18, len(shown))
         axes.plot(shown, height, ".", color=color, markersize=4, alpha=0.5, markeredgewidth=0)
     places, lines = range(len(methods)), {"color": "black", "linewidth": 0.8}
-    style = {f"{part}props": lines for part in ("box", "whisker", "cap", "median")}
-    shape = {"widths": 0.5, "whis": (5, 95), "showfliers": False, "orientation": "horizontal"}
+    style: dict[str, Any] = {f"{part}props": lines for part in ("box", "whisker", "cap", "median")}
+    shape: dict[str, Any] = {"widths": 0.5, "whis": (5, 95), "showfliers": False, "orientation": "horizontal"}
     axes.boxplot(finite, positions=places, **shape, **style)
     axes.set_yticks(places, [method.replace("$", r"\$") for method in methods])
     axes.set_ylim(len(methods) - 0.5, -0.5)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,7 +105,7 @@ class FewShotGain:
         return "better" if (self.low > 0) == get_metric(self.metric).higher_is_better else "worse"
 
 
-class TwoPhases(Dataset):
+class TwoPhases(Dataset[tuple[Tensor, Tensor]]):
     """Synthetic crops up to step ``first``, crops of real pairs from there on."""
 
     def __init__(self, synthetic: CropBatches | None, real: CropBatches, first: int) -> None:
@@ -112,8 +113,9 @@ class TwoPhases(Dataset):
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         """The batch of a step."""
-        early = step < self.first and self.synthetic is not None
-        return self.synthetic[step] if early else self.real[step]
+        if step < self.first and self.synthetic is not None:
+            return self.synthetic[step]
+        return self.real[step]
 
 
 def few_shot(
@@ -214,7 +216,7 @@ def few_shot_markdown(task: str, gains: Sequence[FewShotGain], plan: FewShotPlan
 
 
 def _phases(task: str, synthetic, chosen, plan: FewShotPlan, names: tuple[object, ...]) -> TwoPhases:
-    options = {"batch": plan.batch, "crop": plan.crop, "turns": task != "vif"}
+    options: dict[str, Any] = {"batch": plan.batch, "crop": plan.crop, "turns": task != "vif"}
     real = CropBatches(chosen.__getitem__, len(chosen), names=(*names, "real"), **options)
     before = None
     if synthetic is not None:
@@ -223,7 +225,7 @@ def _phases(task: str, synthetic, chosen, plan: FewShotPlan, names: tuple[object
 
 
 def _trained(task: str, phases: TwoPhases, plan: FewShotPlan, device: Device, seed: int) -> SelectFusion:
-    options = SelectOptions()
+    options = SelectOptions.model_validate({})
     torch.manual_seed(seed)
     net = SelectFusion()
     losses = explained_losses(net.explain, Supervision(options.loss(task), share=options.share))

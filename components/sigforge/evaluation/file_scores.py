@@ -44,7 +44,7 @@ class UnitScores:
     pair: int
     values: dict[str, tuple[float, ...]] = field(default_factory=dict)
     left_out: list[Quarantined] = field(default_factory=list)
-    seen: Counter = field(default_factory=Counter)
+    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def score_units(units: Sequence[ScoringUnit], *, metrics: Sequence[Metric]) -> list[UnitScores]:

@@ -122,7 +122,7 @@ def change(before: np.ndarray, after: np.ndarray, metric: Metric) -> MetricChang
     defined = np.isfinite(before) & np.isfinite(after)
     before, after = metric.compared(before[defined]), metric.compared(after[defined])
     if not before.size:
-        return MetricChange(*[math.nan] * 4, sign=0)
+        return MetricChange(math.nan, math.nan, math.nan, math.nan, 0)
     low, high = (float(bound[0]) for bound in bootstrap_interval((after - before)[:, None]))
     sign = 0 if not (low > 0 or high < 0) else 1 if (low > 0) == metric.higher_is_better else -1
     return MetricChange(float(before.mean()), float(after.mean()), low, high, sign)

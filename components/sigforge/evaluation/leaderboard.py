@@ -222,7 +222,7 @@ def _arranged(columns: Sequence[BoardColumn], order: Sequence[int]) -> Iterator[
     count = Counter(column.symbol for column in columns)
     for column in columns:
         symbol = column.symbol if count[column.symbol] == 1 else f"{column.symbol} ({column.metric.name})"
-        cells, ranks = (tuple(entries[m] for m in order) for entries in (column.cells, column.ranks))
+        cells, ranks = tuple(column.cells[m] for m in order), tuple(column.ranks[m] for m in order)
         yield dataclasses.replace(column, symbol=symbol, cells=cells, ranks=ranks)
 
 

@@ -81,7 +81,7 @@ def _ranks_of_contrast(image: np.ndarray, window: int) -> np.ndarray:
         rows = np.add.reduceat(values, range(0, image.shape[0], window), axis=0)
         return np.add.reduceat(rows, range(0, image.shape[1], window), axis=1) / counts
 
-    counts = 1.0
+    counts: np.ndarray = np.ones(())
     counts = means(np.ones(image.shape))
     exact = image.astype(np.float64)
     deviation = np.sqrt((means(exact**2) - means(exact) ** 2).clip(min=0)).round(6)

@@ -181,7 +181,8 @@ def _column(values: Mapping[str, Sequence[float]], metric: Metric) -> list[Table
     best = sorted({round(mean, digits) for mean in finite}, key=metric.compared, reverse=metric.higher_is_better)[:2]
     cells = []
     for name, mean in means.items():
-        texts = [f"{value:.{digits}f}" if math.isfinite(value) else UNDEFINED for value in (mean, deviations[name])]
+        pair = (mean, deviations[name])
+        text, spread = (f"{value:.{digits}f}" if math.isfinite(value) else UNDEFINED for value in pair)
         place = round(mean, digits) if math.isfinite(mean) and metric.judged and not is_reference(name) else None
-        cells.append(TableCell(mean, deviations[name], *texts, rank=best.index(place) + 1 if place in best else 0))
+        cells.append(TableCell(mean, deviations[name], text, spread, best.index(place) + 1 if place in best else 0))
     return cells

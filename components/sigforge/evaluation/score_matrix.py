@@ -102,5 +102,5 @@ class ScoreMatrix:
 
     def _rows(self, start: int, stop: int) -> Iterator[tuple[str, str, list[float]]]:
         for p in range(start, min(stop, len(self.pairs))):
-            for m in np.flatnonzero(self.scored[p]):
+            for m in np.flatnonzero(self.scored[p]).tolist():
                 yield self.pairs[p], self.methods[m], self.values[p, m].tolist()

@@ -27,7 +27,7 @@ from sigforge.release.preview import preview
 from sigforge.release.terms import licence_text
 from sigforge.release.verify import verify_release
 from sigforge.shards.pairs import ShardPairs, extension_of, opened
-from sigforge.shards.verify import SHARD_NAME, verify
+from sigforge.shards.verify import verify
 
 if TYPE_CHECKING:
     from sigforge.release.realism import RealismTable
@@ -150,7 +150,7 @@ def _link(contents: ReleaseContents, folder: Path) -> dict[str, str]:
     for held in contents.shards:
         hashes = (held.report.sha256, held.report.parquet_sha256)
         for path, promised in zip((held.path.tar, held.path.table), hashes, strict=True):
-            _link_file(path, folder / path.name, promised)
+            _link_file(Path(str(path)), folder / path.name, promised)
             sums[path.name] = promised
         write_atomic(folder / held.path.done.name, held.marker)
         sums[held.path.done.name] = _sha256(held.marker)
@@ -194,7 +194,7 @@ def _describe(
 
 def task_of(contents: ReleaseContents) -> str:
     """The task of shards, which begins their names."""
-    return SHARD_NAME.fullmatch(contents.shards[0].path.tar.stem)[1].split("-")[0]
+    return contents.shards[0].path.tar.stem.split("-")[0]
 
 
 def models_of(contents: ReleaseContents) -> list[str]:

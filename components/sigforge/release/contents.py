@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sigforge.core.errors import UserError
 from sigforge.core.storage import Place
-from sigforge.shards.layout import ShardPath, ShardReport, shards_in
+from sigforge.shards.layout import SampleRow, ShardPath, ShardReport, shards_in
 from sigforge.shards.pairs import read_rows
 
 
@@ -15,7 +15,7 @@ class HeldShard:
 
     path: ShardPath
     report: ShardReport
-    rows: Sequence[dict]
+    rows: Sequence[SampleRow]
 
     @property
     def marker(self) -> str:

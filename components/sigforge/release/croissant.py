@@ -26,9 +26,9 @@ _TERMS = (
     "fileObject",
     "fileSet",
     "format",
+    *("includes", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references"),
+    *("regex", "repeated", "replace", "samplingRate", "separator", "source", "subField", "transform"),
 )
-_TERMS += ("includes", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references")
-_TERMS += ("regex", "repeated", "replace", "samplingRate", "separator", "source", "subField", "transform")
 _CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -151,6 +151,6 @@ def _record_set(name: str, description: str, fields: Sequence[dict[str, object]]
     return {"@type": "cr:RecordSet", "@id": name, "name": name, "description": description, "field": list(fields)}
 
 
-def _field(name: str, description: str, kind: str, source: dict[str, object]) -> dict[str, object]:
+def _field(name: str, description: str, kind: str, source: Mapping[str, object]) -> dict[str, object]:
     told = {"description": description} if description else {}
     return {"@type": "cr:Field", "@id": name, "name": name, **told, "dataType": kind, "source": source}

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlparse
 from sigforge.core.download import RemoteFile, download, read_url
 from sigforge.core.errors import UserError
 from sigforge.core.files import sha256_file, write_atomic
-from sigforge.core.storage import PART, S3, RemotePath, place
+from sigforge.core.storage import PART, S3, RemotePath, remote
 from sigforge.release.checksums import read_sums
 from sigforge.release.layout import SUMS
 from sigforge.release.verify import verify_release
@@ -85,7 +85,7 @@ def source_of(address: str) -> ReleaseSource:
         UserError: it is none that is known.
     """
     if address.startswith(S3):
-        return _bucket(place(address))
+        return _bucket(remote(address))
     if address.startswith(HUB):
         name, _, revision = address.removeprefix(HUB).strip("/").partition("@")
         endpoint = os.environ.get("HF_ENDPOINT", HUB_URL).rstrip("/")

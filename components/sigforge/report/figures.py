@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -35,7 +36,7 @@ LINE_STYLES = (
     (GREY, (0, (1, 1))),
 )
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["system-ui", "DejaVu Sans"],
     "font.size": 9,

@@ -57,7 +57,7 @@ class Picture:
     height: int
     crop: str = ""
     frame: str = ""
-    score: tuple[str, str] = ()
+    score: tuple[str, str] | tuple[()] = ()
     source: bool = False
 
 
@@ -89,7 +89,12 @@ def pair_scene(pair: Pair, fused: Mapping[str, Path], scores: Mapping[str, tuple
 
 
 def picture(
-    image: np.ndarray, label: str, *, crop: ZoomWindow | None = None, score: tuple[str, str] = (), source: bool = False
+    image: np.ndarray,
+    label: str,
+    *,
+    crop: ZoomWindow | None = None,
+    score: tuple[str, str] | tuple[()] = (),
+    source: bool = False,
 ) -> Picture:
     """An image as the page shows it: an overview, and a detail at full resolution.
 

@@ -176,8 +176,6 @@ def percent_change(after: float, before: float) -> str:
 
 def places(table: ResultTable) -> list[tuple[str, bool, int, int]]:
     """(method, ours, metrics in which it is first, second), most firsts first."""
-    counts = [
-        (row.method, row.ours, *(sum(cell.rank == rank for cell in row.cells) for rank in (1, 2)))
-        for row in table.methods
-    ]
+    ranks = [(row, [cell.rank for cell in row.cells]) for row in table.methods]
+    counts = [(row.method, row.ours, found.count(1), found.count(2)) for row, found in ranks]
     return sorted(counts, key=lambda entry: (-entry[2], -entry[3], entry[0]))

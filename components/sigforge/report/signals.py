@@ -77,8 +77,8 @@ def measure_signals(
     strength = np.array([[[_strength(part[name]) for name in names] for part in sample.parts] for sample in samples])
     return ModalitySignals(
         modality=modality,
-        images=tuple(plane[0, 0].numpy() for plane in (example.photo, modulated, example.real)),
-        curves=tuple(_curves(example.parts, name) for name in names[:2]),
+        images=(example.photo[0, 0].numpy(), modulated[0, 0].numpy(), example.real[0, 0].numpy()),
+        curves=(_curves(example.parts, names[0]), _curves(example.parts, names[1])),
         subbands=names,
         strength=np.maximum(strength, FLOOR * strength.max()).swapaxes(0, 1),
         distance=np.array([_distances([sample.parts for sample in samples], name) for name in names]).T,
@@ -109,11 +109,13 @@ class _Sample:
 
 def _decompose(plgn: Plgn, modality: str, photo: np.ndarray, real: np.ndarray) -> _Sample:
     sigformer = plgn.sigformer
-    planes = [centre(plane, sigformer.config.multiple, sigformer.config.minimum_side) for plane in (photo, real)]
-    natural = sigformer.decompose(planes[0])
-    target = sigformer.decompose(planes[1], natural.boundaries)
-    maps = kept_map(plgn.prior, modality, natural.low.shape[-2:]) if plgn.prior else None
-    return _Sample(*planes, (natural, plgn.modulate(natural, modality, maps), target))
+    multiple, least = sigformer.config.multiple, sigformer.config.minimum_side
+    before, after = centre(photo, multiple, least), centre(real, multiple, least)
+    natural = sigformer.decompose(before)
+    target = sigformer.decompose(after, natural.boundaries)
+    height, width = natural.low.shape[-2:]
+    maps = kept_map(plgn.prior, modality, (height, width)) if plgn.prior else None
+    return _Sample(before, after, (natural, plgn.modulate(natural, modality, maps), target))
 
 
 def _distances(parts: Sequence[tuple[Subbands, ...]], name: str) -> tuple[float, float]:
@@ -125,10 +127,11 @@ def _distances(parts: Sequence[tuple[Subbands, ...]], name: str) -> tuple[float,
 
 
 def _curves(parts: Sequence[Subbands], name: str) -> SignalCurves:
-    signals = [_signal(kind[name]) for kind in parts]
-    length = min(map(len, signals))
+    photo, modulated, target = (_signal(kind[name]) for kind in parts)
+    length = min(len(photo), len(modulated), len(target))
     start = max(0, (length - WINDOW) // 2)
-    return SignalCurves(name, start, length, tuple(signal[start : start + WINDOW] for signal in signals))
+    shown = slice(start, start + WINDOW)
+    return SignalCurves(name, start, length, (photo[shown], modulated[shown], target[shown]))
 
 
 def _signal(values: Tensor) -> np.ndarray:

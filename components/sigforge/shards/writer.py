@@ -8,7 +8,7 @@ import io
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -51,7 +51,9 @@ class SampleFailure:
     reason: str
 
 
-def write_shard(path: ShardPath, samples: Iterable[ShardSample | SampleFailure], key: dict[str, object]) -> ShardReport:
+def write_shard(
+    path: ShardPath, samples: Iterable[ShardSample | SampleFailure], key: Mapping[str, object]
+) -> ShardReport:
     """Write tar, Parquet and, last, the done-marker with ``key`` inside.
 
     Args:
@@ -86,7 +88,7 @@ def write_shard(path: ShardPath, samples: Iterable[ShardSample | SampleFailure],
     return report
 
 
-def finished(path: ShardPath, key: dict[str, object]) -> ShardReport | None:
+def finished(path: ShardPath, key: Mapping[str, object]) -> ShardReport | None:
     """What the done-marker says if this shard is complete and was made with ``key``.
 
     Raises:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel
@@ -20,7 +21,8 @@ from sigforge.core.escape import escape_terminal
 from sigforge.core.files import canonical_json, fingerprint, hash_of, write_atomic
 from sigforge.core.parallel import die_with_parent, keep_freed_memory
 from sigforge.core.provenance import code_hash
-from sigforge.dataset.tasks import TASKS
+from sigforge.core.storage import Place
+from sigforge.dataset.tasks import TASKS, Task
 
 KEY = "KEY"
 DATA = Path("data")
@@ -28,10 +30,10 @@ DATA = Path("data")
 
 @dataclass(frozen=True)
 class StageContext:
-    """What a stage's ``run`` gets: all parameters, its task (None for stages without) and the ledger."""
+    """What a stage's ``run`` gets: all parameters, its task (None where it has none) and the ledger."""
 
     stage: str
-    task: str | None
+    task: Task
     params: Params
     ledger: tracking.StageRun
 
@@ -69,7 +71,7 @@ def main(stage: str, run: Run, *, sections: tuple[str, ...], tasks: tuple[str, .
     parser = argparse.ArgumentParser(prog=f"python -m sigforge.stages.{stage}", description=run.__doc__)
     if tasks:
         parser.add_argument("--task", required=True, choices=tasks)
-    task = getattr(parser.parse_args(), "task", None)
+    task: Any = getattr(parser.parse_args(), "task", None)
     if "DVC_STAGE" in os.environ:
         # No orphans after 'kill -9' of dvc, which would not know of what they finish.
         die_with_parent()
@@ -108,7 +110,7 @@ def open_folder(folder: Path, key: dict[str, object]) -> Path:
     return folder
 
 
-def key_of(*parts: object, files: Iterable[Path] = (), code: Iterable[str] = ()) -> dict[str, object]:
+def key_of(*parts: object, files: Iterable[Place] = (), code: Iterable[str] = ()) -> dict[str, object]:
     """A key for :func:`open_folder`: parameters, the bytes of input files, the code of modules and all they import.
 
     Args:

@@ -44,7 +44,7 @@ def run(context: StageContext) -> None:
     others = corpora(context.folder("fuse"))
     pairs = fused_by_all(pairs, others)
     device = str(pick_device(params.compute.device).torch)
-    networks = {OURS: (model, get_method(OURS))}
+    networks: dict[str, tuple[Path, Any]] = {OURS: (model, get_method(OURS))}
     networks |= {name: (path, method_of_system(name)) for name, path in systems.items()}
     drop_others(folder, networks)
     fused = {name: fuse_pairs(folder / name, *network, pairs, context, device) for name, network in networks.items()}
@@ -91,7 +91,7 @@ def fuse_pairs(
     open_folder(folder, key_of(sources, device, files=[model], code=["sigforge.methods.apply", method.module]))
     made = {pair.pair_id: folder / f"{pair.pair_id}.png" for pair in pairs}
     missing = [pair for pair in pairs if not made[pair.pair_id].exists()]
-    fuse = method.with_weights(model, device=device).fuse if missing else None
+    fuse: Any = method.with_weights(model, device=device).fuse if missing else None
     with progress(f"{context.name} fusing", len(missing)) as bar:
         for pair in missing:
             write_image(made[pair.pair_id], fuse_files(fuse, pair.a_path, pair.b_path, pair.task, device=device))

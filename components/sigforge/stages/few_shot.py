@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -89,7 +90,7 @@ class _Planes(Sequence[np.ndarray]):
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, index: int) -> np.ndarray:
+    def __getitem__(self, index: Any) -> Any:
         pair = self.pairs[index]
         return np.stack([self.cache(pair.a_path), self.cache(pair.b_path)])
 
@@ -103,7 +104,7 @@ class _Synthetic(Sequence[np.ndarray]):
     def __len__(self) -> int:
         return len(self.shards)
 
-    def __getitem__(self, index: int) -> np.ndarray:
+    def __getitem__(self, index: Any) -> Any:
         return np.stack([luma(image) for image in self.shards[index]])
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sigforge.config.load import resolve_path
 from sigforge.config.sections import IngestPairs, IngestPhotos
@@ -33,7 +34,6 @@ from sigforge.dataset.sources.registry import (
     PhotoCandidate,
     SourceFinds,
     SourceKind,
-    SourceOptions,
     SourceRequest,
 )
 from sigforge.dataset.splits import complete_splits
@@ -98,9 +98,7 @@ def ingest_photos(context: StageContext, config: IngestPhotos, folder: Path) -> 
     context.ledger.dataset("photographs", folder / "photos.parquet")
 
 
-def find_all(
-    context: StageContext, kinds: Registry[SourceKind], sources: Sequence[SourceOptions], folder: Path
-) -> SourceFinds:
+def find_all(context: StageContext, kinds: Registry[SourceKind], sources: Sequence[Any], folder: Path) -> SourceFinds:
     """What all sources of a set hold, one after the other; their notes are said.
 
     Args:
@@ -166,9 +164,9 @@ def _register(context: StageContext, config: IngestPairs, folder: Path, pairs: l
 def _check(
     context: StageContext,
     folder: Path,
-    examine: Callable[[PairCandidate | PhotoCandidate], Examined],
+    examine: Callable[[Any], Examined],
     candidates: Sequence[PairCandidate | PhotoCandidate],
-) -> tuple[list, list[Quarantined]]:
+) -> tuple[list[Any], list[Quarantined]]:
     """Check candidates over processes; what is good, and what is quarantined. What is odd is said."""
     examined: list[Examined] = []
     with progress(context.name, len(candidates)) as bar:
@@ -179,7 +177,7 @@ def _check(
             bar.advance()
     results = [found.result for found in examined]
     bad = [result for result in results if isinstance(result, Quarantined)]
-    good = [result for result in results if not isinstance(result, Quarantined)]
+    good: list[Any] = [result for result in results if not isinstance(result, Quarantined)]
     write_table((levels for found in examined for levels in found.levels), folder / "levels.parquet", LEVELS)
     for line in told((doubt for found in examined for doubt in found.doubts), len(good)):
         print(escape_terminal(f"warning: {context.name}: {line}"), file=sys.stderr)

@@ -7,7 +7,6 @@ modulation, so that both sources are one image; ``none`` hands the network on as
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ import torch
 from sigforge.core.colour import luma
 from sigforge.core.errors import UserError
 from sigforge.core.seeds import seed_of
+from sigforge.core.storage import Place
 from sigforge.methods.sigfusion.fusion import KIND, build_fusion
 from sigforge.methods.sigfusion.sigformer import load_sigformer
 from sigforge.methods.sigfusion.training import fusion_losses
@@ -41,7 +41,7 @@ class PretextSource:
 
     load: Callable[[int], np.ndarray]
     count: int
-    tables: Sequence[Path]
+    tables: Sequence[Place]
     facts: object = None
 
 

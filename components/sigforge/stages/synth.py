@@ -51,6 +51,7 @@ def synthesis_recipe(context: StageContext) -> SynthesisRecipe:
     """What the bytes of the task's shards depend on besides the photographs."""
     params, model = context.params, context.folder("plgn") / MODEL
     device = pick_device(params.compute.device).torch.type
+    batch, threads = sized_for(device, params.synth.batch)
     return SynthesisRecipe(
         context.task,
         params.seed,
@@ -63,7 +64,8 @@ def synthesis_recipe(context: StageContext) -> SynthesisRecipe:
         params.synth.gates,
         params.synth.maps,
         params.synth.modality,
-        **sized_for(device, params.synth.batch),
+        batch=batch,
+        threads=threads,
     )
 
 

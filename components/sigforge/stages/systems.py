@@ -17,6 +17,7 @@ import torch
 from sigforge.core.errors import UserError
 from sigforge.core.provenance import module_of
 from sigforge.core.seeds import seed_of
+from sigforge.core.storage import Place
 from sigforge.dataset.corpus import CORPUS, corpora, read_corpus
 from sigforge.dataset.tables import Pair, read_pairs
 from sigforge.methods.systems.options import Options
@@ -98,7 +99,7 @@ def train_runs(context: StageContext, name: str, data: Material, folder: Path, t
 
 
 def system_key(
-    context: StageContext, name: str, *, files: Iterable[Path] = (), code: Iterable[str] = ()
+    context: StageContext, name: str, *, files: Iterable[Place] = (), code: Iterable[str] = ()
 ) -> dict[str, object]:
     """What decides a system that learns from the task's real pairs.
 

@@ -64,8 +64,8 @@ def synthetic_material(context: StageContext) -> Material:
     def with_photograph(index: int) -> np.ndarray:
         return np.concatenate([luma(photographs(pairs.row(index)))[None], sources(index)])
 
-    samples = (Samples(load, len(pairs)) for load in (sources, with_photograph))
-    return Material(context.task, context.params.seed, *samples)
+    both, fused = (Samples(load, len(pairs)) for load in (sources, with_photograph))
+    return Material(context.task, context.params.seed, both, fused)
 
 
 if __name__ == "__main__":

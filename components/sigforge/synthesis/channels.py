@@ -7,14 +7,13 @@ identity: theirs read luma.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
-from sigforge.core.colour import COLOUR_POLICIES
+from sigforge.core.colour import COLOUR_POLICIES, Image
 from sigforge.dataset.tasks import all_modalities
 from sigforge.methods.sigfusion.plgn import channel_name
 
 Plane = Literal["y", "cb", "cr"]
-Values = TypeVar("Values")
 
 PSEUDO_GAIN = 0.25
 """Contrast of the luma that pseudo-colour is made from: an untrained modulator then gives pale, not garish colours."""
@@ -34,7 +33,7 @@ class Channel:
     target: Plane
     gain: float = 1.0
 
-    def read(self, planes: Mapping[str, Values]) -> Values:
+    def read(self, planes: Mapping[str, Image]) -> Image:
         """The input of the map from the planes of an image."""
         plane = planes[self.source]
         return plane if self.gain == 1 else 0.5 + self.gain * (plane - 0.5)
@@ -49,9 +48,11 @@ def channels_of(modality: str) -> tuple[Channel, ...]:
     """
     channels = [Channel(channel_name(modality, "y"), modality, "y", "y")]
     if CHROMA[modality] == "modulate":
-        for plane in ("cb", "cr"):
+        chroma: tuple[Plane, ...] = ("cb", "cr")
+        for plane in chroma:
             pseudo = modality in PSEUDO_COLOURED
-            source, gain = ("y", PSEUDO_GAIN) if pseudo else (plane, 1.0)
+            source: Plane = "y" if pseudo else plane
+            gain = PSEUDO_GAIN if pseudo else 1.0
             channels.append(Channel(channel_name(modality, plane), modality, source, plane, gain))
     return tuple(channels)
 

@@ -74,7 +74,8 @@ def crop_of(height: int, width: int, size: int, number: int = 0, names: tuple[ob
     found = _crops(height, width, size, number, names)
     if number >= len(found):
         raise UserError(f"photograph of {height}x{width} has room for {len(found)} different crops of {size}")
-    return PhotoCrop(*(int(value) for value in found[number][:3]), flip=bool(found[number][3]))
+    top, left, length = (int(value) for value in found[number][:3])
+    return PhotoCrop(top, left, length, flip=bool(found[number][3]))
 
 
 def crop_of_photo(image: np.ndarray, sha256: str, size: int, number: int, *, seed: int) -> PhotoCrop:
@@ -90,7 +91,8 @@ def crop_of_photo(image: np.ndarray, sha256: str, size: int, number: int, *, see
     Raises:
         UserError: the photograph is smaller than ``size``, or has no room for so many crops.
     """
-    return crop_of(*image.shape[:2], size, number, (seed, sha256))
+    height, width = image.shape[:2]
+    return crop_of(height, width, size, number, (seed, sha256))
 
 
 @lru_cache(maxsize=4096)

@@ -215,7 +215,8 @@ def _square(plane: np.ndarray, multiple: int) -> np.ndarray:
 
 
 def _small_map(sigformer: SigFormer, a: np.ndarray, b: np.ndarray) -> Tensor:
-    maps = dominance(sigformer, *(torch.from_numpy(plane)[None, None] for plane in (a, b)))[0].numpy()
+    first, second = torch.from_numpy(a)[None, None], torch.from_numpy(b)[None, None]
+    maps = dominance(sigformer, first, second)[0].numpy()
     support = (np.maximum(a, b) > SHOWN).astype(np.float32)
     cells = [cv2.resize(one, (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA) for one in (*maps, support)]
     return torch.from_numpy(np.stack(cells))

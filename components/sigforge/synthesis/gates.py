@@ -147,7 +147,7 @@ def _licences(photos: pa.Table, gates: Gates) -> dict[int, str]:
     """Decided once for each kind of terms: there are few of them, whatever the number of photographs."""
     kinds = photos["licence"].combine_chunks().dictionary_encode()
     codes, granted = kinds.indices.to_numpy(), photos["allows_derivatives"].to_numpy()
-    refused = {}
+    refused: dict[int, str] = {}
     for code, licence in enumerate(kinds.dictionary.to_pylist()):
         if gates.derivatives == "granted":
             verdict = f"licence: {licence!r} does not grant changed copies"

@@ -31,7 +31,7 @@ class Originals:
         Raises:
             UserError: the sample was made from other photographs, or its photograph cannot be read.
         """
-        crop, place = divmod(int(row["key"]), len(self.photos))
+        crop, place = divmod(int(str(row["key"])), len(self.photos))
         photo = self.photos[place]
         if photo.photo_id != row["photo_id"]:
             raise UserError(f"data/synth: photograph {row['photo_id']!r} is not in the manifest; run 'dvc repro synth'")

@@ -6,12 +6,12 @@ More crops go behind those that are there, and any worker can make or redo any s
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from sigforge.core.storage import Place
 from sigforge.dataset.tables import Photo, photo_table, photos_of
 from sigforge.shards.layout import ShardPath
 
@@ -45,8 +45,8 @@ class PlannedShard:
 
     def planned(self) -> Iterator[PlannedSample]:
         """Its samples, in order."""
-        paired = zip_longest(self.photos, self.crops, fillvalue=0)
-        for number, (photo, crop) in enumerate(paired, start=self.first):
+        crops = self.crops or (0,) * len(self.photos)
+        for number, (photo, crop) in enumerate(zip(self.photos, crops, strict=True), start=self.first):
             yield PlannedSample(number, photo, crop, self.refused.get(number))
 
 
@@ -67,14 +67,16 @@ class ShardPlan(Sequence[PlannedShard]):
     def __len__(self) -> int:
         return -(-self.samples // self.shard_size)
 
-    def __getitem__(self, index: int) -> PlannedShard:
+    def __getitem__(self, index: Any) -> Any:
+        """One shard; slices are not served."""
         if not 0 <= index < len(self):
             raise IndexError(f"shard {index} of {len(self)}")
         return self.part(index, self._numbers(index))
 
     def part(self, index: int, numbers: range) -> PlannedShard:
         """Any run of samples as a shard of its own."""
-        total, photos, crops, refused = self.photos.num_rows, [], [], {}
+        total, photos, crops = self.photos.num_rows, list[Photo](), list[int]()
+        refused: dict[int, str] = {}
         for crop in range(numbers.start // total, -(-numbers.stop // total)):
             start = max(numbers.start, crop * total)
             chosen = photos_of(self.photos.slice(start % total, min(numbers.stop, (crop + 1) * total) - start))
@@ -112,7 +114,7 @@ def plan(
     return ShardPlan(photo_table(photos), shard_size, refused or {}, crops=crops, pairs=pairs)
 
 
-def shard_path(shard: PlannedShard | int, *, folder: Path, task: str) -> ShardPath:
+def shard_path(shard: PlannedShard | int, *, folder: Place, task: str) -> ShardPath:
     """Where a planned shard of a task lies.
 
     Args:

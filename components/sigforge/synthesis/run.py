@@ -27,7 +27,7 @@ def make_shards(
     *,
     recipe: SynthesisRecipe,
     folder: Place,
-    key: dict[str, object],
+    key: Mapping[str, object],
     workers: int = 1,
     retry_failed: bool = False,
     taken_up: TakenUp | None = None,
@@ -55,19 +55,20 @@ def make_shards(
     """
     remove_leftovers(folder)
     names = [shard_path(index, folder=folder, task=recipe.task).tar.name for index in range(len(shards))]
-    done = dict(zip(names, done_markers(shards, recipe.task, folder, key), strict=True))
+    done: dict[str, ShardReport] = {}
     pending = []
-    for index, report in enumerate(done.values()):
-        if _is_pending(report, retry_failed):
+    for index, report in enumerate(done_markers(shards, recipe.task, folder, key)):
+        if report is None or (retry_failed and report.failures > 0):
             pending.append(index)
         else:
+            done[names[index]] = report
             on_found(report)
     work = partial(make_shard, recipe=recipe, folder=folder, key=key, taken_up=taken_up)
     units = (shards[index] for index in pending)
-    for report in run_units(work, units, workers=1 if recipe.device == "cuda" else workers, cluster=cluster):
-        done[report.shard] = report
-        on_shard(report)
-    return list(done.values())
+    for made in run_units(work, units, workers=1 if recipe.device == "cuda" else workers, cluster=cluster):
+        done[made.shard] = made
+        on_shard(made)
+    return [done[name] for name in names]
 
 
 def make_shard(
@@ -75,7 +76,7 @@ def make_shard(
     *,
     recipe: SynthesisRecipe,
     folder: Place,
-    key: dict[str, object],
+    key: Mapping[str, object],
     taken_up: TakenUp | None = None,
 ) -> ShardReport:
     """Synthesise and write one shard; any worker can, with the same bytes.
@@ -116,7 +117,9 @@ def beyond(shards: ShardPlan, *, folder: Place, task: str) -> list[ShardPath]:
     return [path for path, name in paths if name and name[1] == f"{task}-{SPLIT}" and int(name[2]) >= len(shards)]
 
 
-def done_markers(shards: ShardPlan, task: str, folder: Place, key: dict[str, object]) -> Iterator[ShardReport | None]:
+def done_markers(
+    shards: ShardPlan, task: str, folder: Place, key: Mapping[str, object]
+) -> Iterator[ShardReport | None]:
     """What the done-marker of every planned shard says.
 
     Args:
@@ -131,7 +134,3 @@ def done_markers(shards: ShardPlan, task: str, folder: Place, key: dict[str, obj
     for index, size in enumerate(shards.sizes()):
         report = finished(shard_path(index, folder=folder, task=task), key)
         yield report if report and report.planned == size else None
-
-
-def _is_pending(report: ShardReport | None, retry_failed: bool) -> bool:
-    return report is None or (retry_failed and report.failures > 0)

@@ -36,7 +36,8 @@ GPU_BATCH = 16
 AHEAD = 2
 """Batches (of every kind of pair) that are read before the network wants them, and encoded after it."""
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -100,16 +101,16 @@ class _Made:
     planes: dict[str, np.ndarray]
 
 
-def sized_for(device: str, batch: int | None = None) -> dict[str, int]:
+def sized_for(device: str, batch: int | None = None) -> tuple[int, int]:
     """``batch`` and ``threads`` of a recipe: on a CPU batches gain nothing, and processes share the cores already.
 
     Example:
         >>> sized_for("cpu"), sized_for("cpu", 4)
-        ({'batch': 1, 'threads': 1}, {'batch': 4, 'threads': 1})
+        ((1, 1), (4, 1))
     """
     if device == "cpu":
-        return {"batch": batch or 1, "threads": 1}
-    return {"batch": batch or GPU_BATCH, "threads": os.cpu_count() or 1}
+        return batch or 1, 1
+    return batch or GPU_BATCH, os.cpu_count() or 1
 
 
 def samples(
@@ -143,8 +144,14 @@ def samples(
 def synthesizer_of(recipe: SynthesisRecipe) -> Synthesizer:
     """One per process and recipe, whose fingerprint makes the cache miss when the model file has changed."""
     plgn = load_plgn(recipe.model).to(recipe.device)
-    options = {"focus_mix": recipe.focus_mix, "maps": recipe.maps, "modality": recipe.modality}
-    return Synthesizer(plgn, recipe.task, seed=recipe.seed, **options)
+    return Synthesizer(
+        plgn,
+        recipe.task,
+        seed=recipe.seed,
+        focus_mix=recipe.focus_mix,
+        maps=recipe.maps,
+        modality=recipe.modality,
+    )
 
 
 def _with_kept(shard: PlannedShard, kept: Iterator[ShardSample]) -> Iterator[tuple[int, PlannedSample | ShardSample]]:
@@ -230,7 +237,8 @@ def _maps(seated: Mapping[int, _Loaded], maker: Synthesizer, recipe: SynthesisRe
     config = maker.plgn.sigformer.config
     maps = even_map(config, recipe.batch, recipe.size, recipe.size).numpy()
     for seat, item in seated.items():
-        maps[seat] = item.drawn.maps
+        if item.drawn is not None:
+            maps[seat] = item.drawn.maps
     return maps
 
 

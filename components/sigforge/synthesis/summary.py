@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from sigforge.core.progress import clock, progress
 from sigforge.shards.layout import ShardReport
@@ -10,7 +11,7 @@ from sigforge.synthesis.plan import ShardPlan
 from sigforge.synthesis.run import make_shards
 
 
-def run_plan(label: str, shards: ShardPlan, **options: object) -> tuple[list[ShardReport], str]:
+def run_plan(label: str, shards: ShardPlan, **options: Any) -> tuple[list[ShardReport], str]:
     """Make the shards of a plan, with progress on stderr.
 
     Args:

@@ -91,7 +91,7 @@ class Synthesizer:
 
     def draw(self, photo: np.ndarray, index: int) -> DrawnMap | None:
         """The dominance map of sample ``index``; None for a PLGN without condition."""
-        if not self.conditioned:
+        if self.plgn.prior is None or not self.conditioned:
             return None
         rng = rng_of(self.seed, "synth", self.task, index, "map")
         return draw_map(self.plgn.prior, photo, self.task, self.subtask(index), self.maps, rng)
@@ -159,7 +159,9 @@ class Synthesizer:
         mixed = self.task == "mfif" and self.focus_mix
         if mixed:
             a, b = _focus_mix(photo, a, b, rng_of(self.seed, "synth", self.task, index))
-        facts = {"seed": seed, "focus_mix": mixed} | (drawn.facts | {"modality": self.modality} if drawn else {})
+        facts: dict[str, object] = {"seed": seed, "focus_mix": mixed} | (
+            drawn.facts | {"modality": self.modality} if drawn else {}
+        )
         return SyntheticPair(a, b, subtask, facts)
 
     def _of_modality(
@@ -206,7 +208,8 @@ def fit_square(photo: np.ndarray, side: int) -> np.ndarray:
     Raises:
         UserError: the photograph is smaller than that; enlarging it would invent blur.
     """
-    return crop_of(*photo.shape[:2], side).cut(photo, side)
+    height, width = photo.shape[:2]
+    return crop_of(height, width, side).cut(photo, side)
 
 
 def to_ycbcr(photo: np.ndarray) -> np.ndarray:
@@ -237,14 +240,15 @@ def _focus_mix(
     photo: np.ndarray, a: np.ndarray, b: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     photo = photo if photo.ndim == a.ndim else np.repeat(photo[..., None], 3, -1)
-    mask = focus_mask(*photo.shape[:2], rng)
+    height, width = photo.shape[:2]
+    mask = focus_mask(height, width, rng)
     mask = mask if photo.ndim == 2 else mask[..., None]
     return mask * photo + (1 - mask) * a, (1 - mask) * photo + mask * b
 
 
 def _modality(ycbcr: np.ndarray, made: dict[str, np.ndarray], modality: str) -> np.ndarray:
     """The photograph as ``modality`` shows it: grey, with modulated chroma, or with the photograph's chroma."""
-    planes = {channel.target: made[channel.name] for channel in channels_of(modality)}
+    planes: dict[str, np.ndarray] = {channel.target: made[channel.name] for channel in channels_of(modality)}
     if CHROMA[modality] == "keep":
         planes = dict(zip(PLANES, np.moveaxis(ycbcr, -1, 0), strict=True)) | planes
     if len(planes) == 1:

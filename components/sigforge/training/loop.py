@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,7 @@ class HistoryRow:
 def fit(
     model: nn.Module,
     batches: Callable[[int], Iterable],
-    losses: Callable[[object], Losses],
+    losses: Callable[[Any], Losses],
     config: TrainConfig,
     *,
     folder: Path,
@@ -61,8 +62,8 @@ def fit(
     model.to(device.torch).train()
     optimizer = make_optimizer(model, config)
     checkpoint = Checkpoint(folder, model, optimizer)
-    start, history = checkpoint.restore()
-    history = [HistoryRow(*row) for row in history]
+    start, found = checkpoint.restore()
+    history = [HistoryRow(*row) for row in found]
     for step, batch in zip(range(start, config.steps), batches(start), strict=False):
         with device.autocast():
             values = losses(batch)
@@ -83,7 +84,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
         UserError: the model has no such part to train.
     """
     trainable = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    groups: dict[str, list[nn.Parameter]] = {part: [] for part in config.rates} | {"": []}
+    groups: dict[str, list[nn.Parameter]] = {part: [] for part in (*config.rates, "")}
     for name, value in trainable.items():
         parts = [part for part in config.rates if f"{name}.".startswith(f"{part}.")]
         groups[max(parts, key=len, default="")].append(value)

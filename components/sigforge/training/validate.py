@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # pretraining does not change with what is built on SigFormer
     from sigforge.methods.sigfusion.plgn import Plgn
     from sigforge.methods.sigfusion.sigformer import SigFormer, Subbands
 
-Losses = Callable[[tuple[Tensor, None]], dict[str, Tensor]]
+Losses = Callable[[Any], dict[str, Tensor]]
 
 SIDE = 256
 MINIMUM = 32

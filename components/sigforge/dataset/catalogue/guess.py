@@ -6,7 +6,7 @@ all, are the two sides of a pair; numbers of more than two are the places of a s
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -111,7 +111,7 @@ def _template(paths: Sequence[str]) -> str:
     return "/".join(reversed(parts))
 
 
-def _common(names: set[str], fields: Iterable[str]) -> str | None:
+def _common(names: set[str], fields: Iterator[str]) -> str | None:
     """``{id}_*`` of ``1_*``, ``2_*``: the text around the mask that all share, and a field for what they do not."""
     name = next(fields, None)
     if name is None:

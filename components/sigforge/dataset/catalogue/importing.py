@@ -1,8 +1,10 @@
 """From a folder and an entry of the catalogue, or a rule of one's own, to a manifest on disk."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sigforge.core.errors import UserError
 from sigforge.core.parallel import run_units
@@ -76,12 +78,16 @@ def import_dataset(
     return ImportReport(manifest, len(records), dict(sorted(splits.items())), left_out, read.odd, read.layout)
 
 
-def _check(name: str, read: DatasetImport, workers: int) -> tuple[list[Pair | Photo], list[Quarantined]]:
-    work, candidates = (check_pair, read.pairs) if read.pairs else (check_photo, read.photos)
+def _check(name: str, read: DatasetImport, workers: int) -> tuple[list[Any], list[Quarantined]]:
+    work: Callable[[Any], Pair | Photo | Quarantined] = check_pair if read.pairs else check_photo
+    candidates = read.pairs or read.photos
     good: list[Pair | Photo] = []
     bad: list[Quarantined] = []
     with progress(f"import {name}", len(candidates)) as bar:
         for result in run_units(work, candidates, workers=workers):
-            (bad if isinstance(result, Quarantined) else good).append(result)
+            if isinstance(result, Quarantined):
+                bad.append(result)
+            else:
+                good.append(result)
             bar.advance()
     return good, bad

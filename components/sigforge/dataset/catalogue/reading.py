@@ -124,7 +124,9 @@ def _splits(entry: CatalogueEntry, found: FoundScenes, root: Path) -> tuple[dict
     """Split by scene's name, and what is odd."""
     split = entry.split
     folders = {name.lower(): meaning for name, meaning in split.folders.items()}
-    known = {scene.name: folders[scene.split.lower()] for scene in found.scenes if scene.split.lower() in folders}
+    known: dict[str, str] = {
+        scene.name: folders[scene.split.lower()] for scene in found.scenes if scene.split.lower() in folders
+    }
     odd: list[str] = []
     for meaning, name in split.lists.items():
         for file in sorted(root.rglob(name)):

@@ -5,6 +5,7 @@ what differs between two sensors is parallax and lens, both smooth, and not ever
 """
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -46,8 +47,8 @@ def estimate_flow(first: np.ndarray, second: np.ndarray) -> PairFlow:
 
 
 def _flow(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    finder = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    return cv2.GaussianBlur(finder.calc(a, b, None), (0, 0), SMOOTHING)
+    finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return cv2.GaussianBlur(finder.calc(a, b, cast(Any, None)), (0, 0), SMOOTHING)
 
 
 def _bytes(strength: np.ndarray) -> np.ndarray:

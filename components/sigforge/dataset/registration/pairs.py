@@ -170,5 +170,5 @@ def _written(pair: Pair, images: tuple[np.ndarray, np.ndarray], depths: tuple[in
         write_image(path, np.clip(image, 0, 1), 16 if depth > 8 else 8)
     height, width = images[0].shape[:2]
     a, b = map(str, paths)
-    changed = {"a_path": a, "b_path": b, "a_sha256": sha256_file(a), "b_sha256": sha256_file(b)}
-    return replace(pair, height=height, width=width, **changed)
+    hashes = sha256_file(a), sha256_file(b)
+    return replace(pair, height=height, width=width, a_path=a, b_path=b, a_sha256=hashes[0], b_sha256=hashes[1])

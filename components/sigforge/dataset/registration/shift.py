@@ -75,7 +75,7 @@ def edge_shift(first: np.ndarray, second: np.ndarray, *, most: float = 0.25) -> 
     surface = np.fft.ifft2(spectrum).real
     allowed = _allowed(surface.shape, most)
     peak = np.unravel_index(np.argmax(np.where(allowed, surface, -np.inf)), surface.shape)
-    rows, columns = (_signed(place, length) for place, length in zip(peak, surface.shape, strict=True))
+    rows, columns = (_signed(int(place), length) for place, length in zip(peak, surface.shape, strict=True))
     height = float(surface[peak])
     rival = float(surface[allowed & ~_around(surface.shape, peak)].max(initial=0.0))
     certainty = max(0.0, 1 - max(rival, 0.0) / height) if height > 0 else 0.0

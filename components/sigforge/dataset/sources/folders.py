@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -103,7 +103,7 @@ def check_pair(candidate: PairCandidate, *, min_side: int = MIN_SIDE) -> Pair | 
     Returns:
         The pair, its split still empty, or why it cannot be used.
     """
-    return examine_pair(candidate, min_side=min_side).result
+    return cast(Pair | Quarantined, examine_pair(candidate, min_side=min_side).result)
 
 
 def examine_pair(candidate: PairCandidate, *, min_side: int = MIN_SIDE) -> Examined:
@@ -184,7 +184,7 @@ def check_photo(candidate: PhotoCandidate, *, min_side: int = PHOTO_MIN_SIDE) ->
     Returns:
         The photograph, or why it cannot be used.
     """
-    return examine_photo(candidate, min_side=min_side).result
+    return cast(Photo | Quarantined, examine_photo(candidate, min_side=min_side).result)
 
 
 def examine_photo(candidate: PhotoCandidate, *, min_side: int = PHOTO_MIN_SIDE) -> Examined:
@@ -300,7 +300,7 @@ def _unmatched(
     """The files of one side that found no partner, or no single one."""
     others = {_spelt(Path(item.path).stem): f", but {Path(item.path).name}, which is not read" for item in unread}
     others |= {paths[0].stem.casefold(): f", but {paths[0].name}: case matters" for paths in theirs.values()}
-    left_over = []
+    left_over: list[Quarantined] = []
     for stem, paths in mine.items():
         partners = [path.name for path in theirs.get(stem, [])]
         if len(paths) > 1:

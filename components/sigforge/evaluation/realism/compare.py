@@ -116,9 +116,9 @@ def measure_realism(
         >>> round(level.after.value), level.real.value < 0.5
         (6, True)
     """
-    sets = ((real, "real"), (before, "before"), (after, "after"))
-    measured = (None if images is None else measure_images(images, side=side, name=name) for images, name in sets)
-    return compare(*measured, seed=seed)
+    found = measure_images(real, side=side, name="real")
+    photographs = None if before is None else measure_images(before, side=side, name="before")
+    return compare(found, photographs, measure_images(after, side=side, name="after"), seed=seed)
 
 
 def compare(
@@ -217,4 +217,5 @@ def _told_apart(one: ImageStatistics, other: ImageStatistics, seed: int) -> Inte
 def _rows(found: dict[str, dict[str, IntervalEstimate]]) -> Iterator[RealismRow]:
     single = [name for name in found["real"] if "." in name]
     for name in (*MEASURES, *single):
-        yield RealismRow(name, *(found[column][name] if column in found else None for column in COLUMNS))
+        before = found["before"][name] if "before" in found else None
+        yield RealismRow(name, found["real"][name], before, found["after"][name])

@@ -6,6 +6,7 @@ real, but they belong to different scenes). The least that can be expected is wh
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.special import rel_entr
@@ -46,11 +47,17 @@ _MEANS: dict[str, tuple[str, str, Callable[[PairStatistics], np.ndarray]]] = {
     "contrast_a": ("contrast of a", "levels", lambda one: one.contrast[:, 0]),
     "contrast_b": ("contrast of b", "levels", lambda one: one.contrast[:, 1]),
 }
+
+
+def _subband_correlation(z: int, one: PairStatistics) -> np.ndarray:
+    return one.subband_correlation[:, z]
+
+
 _MEANS |= {
     f"subband_correlation.{z + 1}": (
         f"correlation of subband {z + 1}",
         "",
-        lambda one, z=z: one.subband_correlation[:, z],
+        partial(_subband_correlation, z),
     )
     for z in range(5)
 }
@@ -147,8 +154,8 @@ def compare_pairs(
         >>> round(compare_pairs(real, same).row("correlation").values["synthetic"].value, 3)
         1.0
     """
-    sets = {"real": real, "synthetic": synthetic, "twice": twice, "shuffled": shuffled}
-    sets = {name: one for name, one in sets.items() if one is not None}
+    given = {"real": real, "synthetic": synthetic, "twice": twice, "shuffled": shuffled}
+    sets = {name: one for name, one in given.items() if one is not None}
     for name, one in sets.items():
         if len(one) < LEAST_PAIRS:
             raise UserError(
@@ -162,7 +169,7 @@ def shuffled_pairs(load: PairLoader, count: int) -> Iterator[tuple[np.ndarray, n
     for index in range(count):
         a, b = load(index)[0], load((index + 1) % count)[1]
         height, width = (min(sides) for sides in zip(a.shape[:2], b.shape[:2], strict=True))
-        yield tuple(_middle(image, height, width) for image in (a, b))
+        yield _middle(a, height, width), _middle(b, height, width)
 
 
 def _middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -178,11 +185,11 @@ def _rows(sets: Mapping[str, PairStatistics], seed: int) -> Iterator[PairRow]:
         apart = np.mean([abs(values[one].mean() - values[other].mean()) for one, other in halves])
         yield PairRow(name, {key: _mean(values_of(one)) for key, one in sets.items()}, float(apart))
     for name, distance in (("auc", _auc), ("joint_js", _joint_js)):
-        values = {key: distance(real, one, seed) for key, one in sets.items() if one is not real}
+        apart_by = {key: distance(real, one, seed) for key, one in sets.items() if one is not real}
         between = [distance(real.take(one), real.take(other), seed).value for one, other in halves]
         least = float(np.mean(between))
         first = with_interval(least, len(real) // 2) if name == "auc" else IntervalEstimate(least)
-        yield PairRow(name, {"real": first, **values}, float("nan"))
+        yield PairRow(name, {"real": first, **apart_by}, float("nan"))
 
 
 def _halvings(count: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -39,6 +39,11 @@ class DominancePrior(nn.Module):
         alike: (n,) how alike both are, see :func:`sigforge.evaluation.realism.likeness.likeness`.
     """
 
+    maps: Tensor
+    styles: Tensor
+    spread: Tensor
+    alike: Tensor
+
     def __init__(self, pairs: Sequence[str], subtasks: Sequence[str], entries: int) -> None:
         super().__init__()
         self.pairs, self.subtasks = tuple(pairs), tuple(subtasks)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sigforge.core.errors import UserError
 from sigforge.release.layout import SUMS
@@ -64,7 +64,7 @@ class HubTarget:
         with _explained(where):
             there = set(api.list_repo_files(self.repository, repo_type=KIND)) - {".gitattributes"}
             gone = sorted(there - {file.name for file in parcel.files})
-            operations = [*additions, *(CommitOperationDelete(name) for name in gone)]
+            operations: list[Any] = [*additions, *(CommitOperationDelete(name) for name in gone)]
             made = api.create_commit(self.repository, operations, commit_message=_message(parcel), repo_type=KIND)
             api.create_tag(self.repository, tag=tag, revision=made.oid, repo_type=KIND)
         return f"{where}@{tag}: {len(parcel.files)} files"

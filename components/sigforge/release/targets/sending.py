@@ -87,7 +87,7 @@ def target_of(address: str) -> ReleaseTarget:
     Raises:
         UserError: a library is missing, or the address is incomplete.
     """
-    from sigforge.core.storage import S3, place
+    from sigforge.core.storage import S3, remote
     from sigforge.release.targets.bucket import BucketTarget
     from sigforge.release.targets.folder import FolderTarget
 
@@ -100,7 +100,7 @@ def target_of(address: str) -> ReleaseTarget:
 
         return ZenodoTarget(address.removeprefix(ZENODO))
     if address.startswith(S3):
-        return BucketTarget(place(address))
+        return BucketTarget(remote(address))
     if "://" in address:
         raise UserError(f"{address}: not a target: give a folder, s3://, {HUB}OWNER/NAME or {ZENODO}new")
     return FolderTarget(Path(address))

@@ -6,6 +6,7 @@ for a picture 128 pixels wide and scale with it, so a pair looks alike at every 
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from skimage.segmentation import slic
 
 from sigforge.dataset.sources import demo
 
-Image = NDArray[np.float32]
+Image = NDArray[np.floating[Any]]
 Pixels = NDArray[np.uint8]
 NOTE = "simulated, not measured: "
 
@@ -141,7 +142,7 @@ def smooth_noise(rng: np.random.Generator, size: int, cells: int) -> Image:
 
 def gaussian_blur(image: Image, sigma: float) -> Image:
     """Gaussian blur, ``sigma`` in pixels, mirrored at the border."""
-    return cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
+    return cast(Image, cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101))
 
 
 def guided(image: Image, guide: Image, radius: int, eps: float) -> Image:
@@ -155,7 +156,8 @@ def guided(image: Image, guide: Image, radius: int, eps: float) -> Image:
     """
 
     def mean(values: Image) -> Image:
-        return cv2.boxFilter(values, -1, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT_101)
+        side = 2 * radius + 1
+        return cast(Image, cv2.boxFilter(values, -1, (side, side), borderType=cv2.BORDER_REFLECT_101))
 
     centre, level = mean(guide), mean(image)
     slope = (mean(guide * image) - centre * level) / (mean(guide * guide) - centre * centre + eps)

@@ -15,6 +15,8 @@ Tissue values are rounded textbook ones (relaxation at 1.5 T), good to some ten 
 """
 
 import math
+from collections.abc import Iterable
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -88,7 +90,7 @@ def mri(tissues: Fractions, sequence: str, rng: np.random.Generator) -> Pixels:
     Returns:
         uint8 (H, W).
     """
-    signal = sum(fraction * echo(name, sequence) for name, fraction in tissues.items())
+    signal: Image = _weighted(fraction * echo(name, sequence) for name, fraction in tissues.items())
     size = signal.shape[0]
     texture = 1.0 + 0.02 * smooth_noise(rng, size, 40) + 0.02 * smooth_noise(rng, size, 20)
     bias = np.exp(0.10 * smooth_noise(rng, size, 2))
@@ -115,7 +117,7 @@ def echo(tissue: str, sequence: str) -> float:
 
 def ct(tissues: Fractions, rng: np.random.Generator) -> Pixels:
     """Computed tomography picture, uint8 (H, W), in a window with bone white and little contrast in the brain."""
-    units = sum(fraction * TISSUES[name][3] for name, fraction in tissues.items())
+    units: Image = _weighted(fraction * TISSUES[name][3] for name, fraction in tissues.items())
     size = units.shape[0]
     haze = 60.0 * gaussian_blur(tissues["bone"], size / 20) * (1.0 - tissues["air"])
     noise = gaussian_blur(rng.standard_normal((size, size), dtype=np.float32), 0.6)
@@ -136,7 +138,7 @@ def emission(tissues: Fractions, modality: str, rng: np.random.Generator) -> Pix
         uint8 (H, W, 3).
     """
     column, fwhm, counts, scale = TRACERS[modality]
-    uptake = sum(fraction * TISSUES[name][column] for name, fraction in tissues.items())
+    uptake: Image = _weighted(fraction * TISSUES[name][column] for name, fraction in tissues.items())
     size = uptake.shape[0]
     sigma = fwhm / 2.355 / HEAD_MM * HEAD_SHARE * size
     per_pixel = counts * (128 / size) ** 2
@@ -283,3 +285,7 @@ def _ellipse(x: Image, y: Image, cx: float, cy: float, rx: float, ry: float, tur
     across = math.cos(turn) * (x - cx) + math.sin(turn) * (y - cy)
     along = math.cos(turn) * (y - cy) - math.sin(turn) * (x - cx)
     return (1.0 - np.hypot(across / rx, along / ry)) * min(rx, ry)
+
+
+def _weighted(parts: Iterable[Image]) -> Image:
+    return reduce(np.add, parts)
