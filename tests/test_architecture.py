@@ -1,6 +1,7 @@
 """The rules of the house that a reader relies on: who imports whom, and that dvc.yaml names what stages depend on."""
 
 import ast
+import re
 from collections.abc import Iterable
 from functools import cache
 from itertools import takewhile
@@ -208,3 +209,33 @@ def test_who_takes_much_says_what_it_takes(module):
     functions = public_functions(module)
     assert [n.name for n in functions if len(parameters(n)) > 2 and parameters(n) - documented(n)] == []
     assert [(node.name, gone) for node in functions if (gone := documented(node) - parameters(node))] == []
+
+
+STOREYS = (
+    ("core",),
+    ("dataset", "signal", "metrics", "losses", "shards"),
+    ("methods", "training", "models"),
+    ("synthesis", "evaluation", "release"),
+    ("report", "config", "cli", "stages", "tracking"),
+)
+"""As docs/architecture.md draws them, the lowest first."""
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else "core"
+
+
+@pytest.mark.parametrize("module", SIGFORGE)
+def test_imports_lead_downwards(module):
+    storey = {room: number for number, rooms in enumerate(STOREYS) for room in rooms}
+    known = {name for name in imports(module) if name.startswith("sigforge.") and room_of(name) in storey}
+    assert {name for name in known if storey[room_of(name)] > storey[room_of(module)]} == set()
+
+
+def test_the_drawn_rooms_are_those_that_are_there():
+    page = (ROOT / "docs/architecture.md").read_text()
+    drawn = set(re.findall(r"^ +(\w+)/ ", page, re.MULTILINE))
+    folders = {path.parent for path in LIBRARY.rglob("*.py")} - {LIBRARY}
+    rooms = {path.name for path in folders if len(path.relative_to(LIBRARY).parts) == 1}
+    assert rooms <= drawn and drawn <= {path.name for path in folders}
+    assert rooms | {"models", "tracking"} == {room for storey in STOREYS for room in storey}
