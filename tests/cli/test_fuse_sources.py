@@ -64,6 +64,20 @@ def test_files_and_a_scene_that_lacks_a_source(folders, tmp_path, capsys):
     assert code == 1 and "1 of 1 scenes" in told and "tower.png: no_partner" in error
 
 
+def test_scenes_of_a_table(folders, tmp_path, capsys):
+    from sigforge.dataset.sequences import read_sequences, write_sequences
+
+    scenes = [(stem, [str(folder / f"{stem}.png") for folder in folders]) for stem in STEMS]
+    scenes[1][1].append(str(folders[0] / "tower.png"))
+    write_sequences(scenes, tmp_path / "sequences.parquet")
+    assert [len(paths) for paths in read_sequences(tmp_path / "sequences.parquet").values()] == [3, 4]
+    options = ("-o", tmp_path / "out", "--task", "mef", "--model", "mertens")
+    code, told, _ = run(capsys, "fuse", "--scenes", tmp_path / "sequences.parquet", *options)
+    assert code == 0 and "2 of 2 scenes" in told and (tmp_path / "out/tower.png").exists()
+    assert "no such table" in run(capsys, "fuse", "--scenes", tmp_path / "none.parquet", *options)[2]
+    assert "--scenes alone" in run(capsys, "fuse", folders[0], "--scenes", tmp_path / "x", *options)[2]
+
+
 def test_mistakes_are_one_line(folders, tmp_path, capsys):
     out = ("-o", tmp_path / "out", "--task", "mef", "--model", "mean")
     cases = {

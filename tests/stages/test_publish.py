@@ -25,7 +25,7 @@ def test_a_release_of_the_demo(project, release):
     for told in (
         "Realism, before and after",
         "simulated ones stand in",
-        "photograph, ir, vis",
+        "photograph, infrared, visible",
         "scikit-image: astronaut",
     ):
         assert told in card

@@ -83,15 +83,22 @@ def fuse(
     source: Annotated[
         list[Path] | None, typer.Option(help="In place of A and B: one of two or more sources; repeatable.")
     ] = None,
+    scenes: Annotated[
+        Path | None, typer.Option(help="In place of A and B: sequences.parquet, whose scenes are fused whole.")
+    ] = None,
 ) -> int:
-    """Fuse registered pairs of any size into lossless PNG; with --source, more than two images of a scene.
+    """Fuse registered pairs of any size into lossless PNG; with --source or --scenes, more than two images of a scene.
 
     Colour is kept as the task calls for; 16-bit sources give 16-bit results.
     A pair that cannot be used is named with its reason; the exit code is then 1.
     """
     from sigforge.cli.fuse import fuse_inputs
-    from sigforge.cli.fuse_sources import fuse_many, sources_of
+    from sigforge.cli.fuse_sources import fuse_many, fuse_sequences, sources_of
 
+    if scenes and (a or b or source):
+        raise UserError("give --scenes alone, without A, B and --source")
+    if scenes:
+        return fuse_sequences(scenes, out, task=task, model=model, options=option or [])
     sources = sources_of(a, b, source or [])
     if len(sources) > 2:
         return fuse_many(sources, out, task=task, model=model, options=option or [])

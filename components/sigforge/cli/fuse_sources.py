@@ -14,6 +14,7 @@ from sigforge.core.device import pick_device
 from sigforge.core.errors import ImageError, UserError
 from sigforge.core.images import read_image, require_same_size, write_image
 from sigforge.core.progress import progress
+from sigforge.dataset.sequences import read_sequences
 from sigforge.dataset.tables import Quarantined
 from sigforge.methods.apply import fuse_sources
 from sigforge.methods.loading import load
@@ -69,11 +70,43 @@ def fuse_many(sources: Sequence[Path], out: Path, *, task: str, model: str, opti
     targets = plan_outputs(pairs, out, (sources[0], sources[1]))
     if {path.resolve() for path in (out, *targets)} & {path.resolve() for path in sources}:
         raise UserError(f"{out}: holds or is a source, which results would replace: give another --out")
+    report_left_out(left_out)
+    failed = _fuse(jobs, targets, task=task, model=model, options=options, single=not sources[0].is_dir())
+    say(f"{out}: {len(jobs) - failed} of {len(jobs)} scenes of {len(sources)} sources fused with {model}")
+    return 1 if failed or left_out else 0
+
+
+def fuse_sequences(table: Path, out: Path, *, task: str, model: str, options: Sequence[str]) -> int:
+    """Fuse every scene of a table of sequences, all of its images at once.
+
+    Args:
+        table: ``sequences.parquet``.
+        out: a folder.
+        task: fixes colour, and which methods will do.
+        model: name of a method, or a ``.safetensors`` file.
+        options: of the method, ``key=value`` each.
+
+    Returns:
+        1 if a scene was left out, else 0.
+
+    Raises:
+        UserError: no such table, a wrong method or option, or a method that takes fewer sources.
+    """
+    jobs = [SceneJob(name, paths) for name, paths in read_sequences(table).items()]
+    targets = [out / f"{job.name}.png" for job in jobs]
+    failed = _fuse(jobs, targets, task=task, model=model, options=options, single=False)
+    say(f"{out}: {len(jobs) - failed} of {len(jobs)} scenes fused with {model}")
+    return 1 if failed else 0
+
+
+def _fuse(
+    jobs: Sequence[SceneJob], targets: Sequence[Path], *, task: str, model: str, options: Sequence[str], single: bool
+) -> int:
+    """Fuse and write; how many scenes could not be, which for a single one is an error."""
     device = pick_device().torch.type
     method = load(model, task, device=device)
-    _require(method, model, task, len(sources))
+    _require(method, model, task, max((len(job.paths) for job in jobs), default=2))
     fuse = partial(method.fuse, **options_from_texts(method, options))
-    report_left_out(left_out)
     failed = 0
     with progress(f"fuse {task}", len(jobs)) as bar:
         for job, target in zip(jobs, targets, strict=True):
@@ -82,13 +115,12 @@ def fuse_many(sources: Sequence[Path], out: Path, *, task: str, model: str, opti
                 fused = fuse_sources(fuse, images, task, device=device if method.kind == "learned" else "cpu")
                 write_image(target, fused, depth)
             except ImageError as error:
-                if not sources[0].is_dir():
+                if single:
                     raise
                 report_left_out([error])
                 failed += 1
             bar.advance(note=job.name)
-    say(f"{out}: {len(jobs) - failed} of {len(jobs)} scenes of {len(sources)} sources fused with {model}")
-    return 1 if failed or left_out else 0
+    return failed
 
 
 def match_scenes(sources: Sequence[Path]) -> tuple[list[SceneJob], list[Quarantined]]:

@@ -24,6 +24,8 @@ TASK_TEXTS = {
     "mfif": ("multi-focus image fusion", "images focused near and far"),
     "mef": ("multi-exposure image fusion", "under- and over-exposed images"),
 }
+NAMES = {"ir": "infrared", "vis": "visible", "ct": "CT", "pet": "PET", "spect": "SPECT", "mri": "MR"}
+NAMES |= {"near": "focused near", "far": "focused far", "under": "under-exposed", "over": "over-exposed"}
 CITATION = """@inproceedings{wang2026sigfusion,
   title = {SigFusion: Unified Signal-Level Self-Supervised Learning Paradigm for Image Fusion},
   author = {Wang, Zeyu and Feng, Jiawei and Wang, Jiayu and Wang, Pengjie and Song, Haiyu},
@@ -86,7 +88,10 @@ def _front(told: CardFacts, contents: ReleaseContents, credits: Sequence[PhotoCr
 
 def _what(told: CardFacts, contents: ReleaseContents, credits: Sequence[PhotoCredit]) -> str:
     by_subtask = contents.subtasks
-    names = [f"{count} {' and '.join(modalities(told.task, subtask))}" for subtask, count in by_subtask.items()]
+    names = [
+        f"{count} {' and '.join(NAMES[name] for name in modalities(told.task, subtask))}"
+        for subtask, count in by_subtask.items()
+    ]
     size, shards = contents.bytes / 1e6, len(contents.shards)
     return f"""# {told.about.title.name} {told.about.title.version}
 
@@ -133,12 +138,12 @@ nearer; two halves of the real images are as far apart as the column "real" says
     tables = []
     for modality, rows in told.realism.rows.items():
         lines = ["| measure | real | photographs | synthetic |", "|---|---|---|---|"]
-        tables.append("\n".join([f"**{modality}**", "", *lines, *(f"| {' | '.join(row)} |" for row in rows)]))
+        tables.append("\n".join([f"**{NAMES[modality]}**", "", *lines, *(f"| {' | '.join(row)} |" for row in rows)]))
     return "\n\n".join([head, *tables, *(f"Not measured: {sentence}" for sentence in told.realism.left_out)])
 
 
 def _load(told: CardFacts, contents: ReleaseContents, credits: Sequence[PhotoCredit]) -> str:
-    a, b = modalities(told.task, next(iter(contents.subtasks)))
+    a, b = (NAMES[name] for name in modalities(told.task, next(iter(contents.subtasks))))
     ext = told.about.extension
     return f"""## How to load it
 

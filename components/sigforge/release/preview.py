@@ -7,6 +7,7 @@ import numpy as np
 
 from sigforge.core.subsets import spread
 from sigforge.dataset.tasks import modalities
+from sigforge.release.card import NAMES
 from sigforge.release.contents import ReleaseContents
 from sigforge.shards.pairs import ShardPairs
 
@@ -39,7 +40,7 @@ def _names(contents: ReleaseContents) -> list[str]:
     """Modalities of a and b; of several sub-tasks, all of them."""
     task = contents.shards[0].path.tar.name.split("-")[0]
     sides = zip(*(modalities(task, subtask) for subtask in contents.subtasks), strict=True)
-    return [" or ".join(dict.fromkeys(names)) for names in sides]
+    return [" or ".join(dict.fromkeys(NAMES[name] for name in names)) for names in sides]
 
 
 def _line(tiles: Sequence[np.ndarray]) -> np.ndarray:

@@ -19,6 +19,7 @@ from sigforge.dataset.catalogue.guess import guess_rules
 from sigforge.dataset.catalogue.importing import import_dataset
 from sigforge.dataset.catalogue.reading import read_dataset
 from sigforge.dataset.catalogue.rules import find_scenes
+from sigforge.dataset.sequences import read_sequences
 from sigforge.dataset.tables import read_pairs, read_photos, read_quarantine
 
 from ...servers import FileHandler, serving
@@ -93,6 +94,9 @@ def test_exposures_make_a_pair_of_the_darkest_and_the_brightest(tmp_path):
     (pair,) = read.pairs
     assert (Path(pair.a_path).name, Path(pair.b_path).name) == ("2.JPG", "6.JPG")
     assert any("1 pairs found, 589 published" in line for line in read.odd)
+    report = import_dataset(entry_of("sice"), tmp_path, tmp_path / "out")
+    (files,) = read_sequences(report.manifest.parent / "sequences.parquet").values()
+    assert [Path(file).name for file in files] == [f"{n}.JPG" for n in (2, 3, 4, 5, 1, 7, 8, 9, 6)]
 
 
 def test_gif_slices(tmp_path):

@@ -11,6 +11,7 @@ from sigforge.core.parallel import run_units
 from sigforge.core.progress import progress
 from sigforge.dataset.catalogue.entry import CatalogueEntry
 from sigforge.dataset.catalogue.reading import DatasetImport, read_dataset
+from sigforge.dataset.sequences import write_sequences
 from sigforge.dataset.sources.folders import check_pair, check_photo, drop_duplicates
 from sigforge.dataset.splits import complete_splits
 from sigforge.dataset.tables import PAIRS, PHOTOS, QUARANTINE, Pair, Photo, Quarantined, write_table
@@ -75,6 +76,8 @@ def import_dataset(
         splits.update(pair.split for pair in records)
     write_table(records, manifest, schema)
     write_table(left_out, out / "quarantine.parquet", QUARANTINE)
+    if read.sequences:
+        write_sequences(read.sequences, out / "sequences.parquet")
     return ImportReport(manifest, len(records), dict(sorted(splits.items())), left_out, read.odd, read.layout)
 
 

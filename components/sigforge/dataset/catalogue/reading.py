@@ -30,6 +30,7 @@ class DatasetImport:
         quarantined: files left out.
         odd: sentences on what a user should look at.
         layout: templates that fitted.
+        sequences: id and files, in order, of scenes with more than two.
     """
 
     pairs: tuple[PairCandidate, ...] = ()
@@ -38,6 +39,7 @@ class DatasetImport:
     quarantined: tuple[Quarantined, ...] = ()
     odd: tuple[str, ...] = ()
     layout: tuple[str, ...] = ()
+    sequences: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def read_dataset(entry: CatalogueEntry, root: Path) -> DatasetImport:
@@ -60,10 +62,13 @@ def read_dataset(entry: CatalogueEntry, root: Path) -> DatasetImport:
         photos = tuple(_photo(entry, scene, root) for scene in found.scenes)
         odd += _counts(entry, Counter({"photos": len(photos)}))
         return DatasetImport(photos=photos, quarantined=left_out, odd=tuple(odd), layout=layout)
-    pairs, bad = [], list(left_out)
+    pairs, sequences, bad = [], [], list(left_out)
     for scene in found.scenes:
         try:
-            pairs.append(_pair(entry, scene, root))
+            paths = _in_order(scene, root)
+            pairs.append(_pair(entry, scene, paths))
+            if len(paths) > 2:
+                sequences.append((pairs[-1].pair_id, paths))
         except ImageError as error:
             bad.append(Quarantined(error.path, STAGE, error.reason, error.detail))
     names = {safe_id(entry.name, scene.name): splits.get(scene.name, "") for scene in found.scenes}
@@ -71,7 +76,8 @@ def read_dataset(entry: CatalogueEntry, root: Path) -> DatasetImport:
     counted = Counter({"pairs": len(pairs)})
     counted.update(known[pair.pair_id] for pair in pairs if pair.pair_id in known)
     counted.update(pair.subtask for pair in pairs)
-    return DatasetImport(tuple(pairs), (), known, tuple(bad), tuple(odd + _counts(entry, counted)), layout)
+    odd += _counts(entry, counted)
+    return DatasetImport(tuple(pairs), (), known, tuple(bad), tuple(odd), layout, tuple(sequences))
 
 
 def best_layout(entry: CatalogueEntry, files: Sequence[str], root: Path) -> tuple[tuple[PairRule, ...], FoundScenes]:
@@ -173,10 +179,14 @@ def _photo(entry: CatalogueEntry, scene: SceneFiles, root: Path) -> PhotoCandida
     )
 
 
-def _pair(entry: CatalogueEntry, scene: SceneFiles, root: Path) -> PairCandidate:
-    """Of a sequence, the first and the last are the pair."""
-    paths = [root / file for file in scene.files]
+def _in_order(scene: SceneFiles, root: Path) -> tuple[str, ...]:
+    paths = [str(root / file) for file in scene.files]
     if scene.rule.order == "brightness":
         paths.sort(key=lambda path: float(read_image(path)[0].mean()))
+    return tuple(paths)
+
+
+def _pair(entry: CatalogueEntry, scene: SceneFiles, paths: Sequence[str]) -> PairCandidate:
+    """Of a sequence, the first and the last are the pair."""
     subtask, pair_id = scene.rule.subtask or entry.task, safe_id(entry.name, scene.name)
-    return PairCandidate(pair_id, entry.task, subtask, str(paths[0]), str(paths[-1]), entry.name, entry.licence)
+    return PairCandidate(pair_id, entry.task, subtask, paths[0], paths[-1], entry.name, entry.licence)

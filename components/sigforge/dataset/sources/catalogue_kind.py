@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from sigforge.core.errors import UserError
 from sigforge.dataset.catalogue.entry import entry_of
 from sigforge.dataset.catalogue.reading import DatasetImport, read_dataset
+from sigforge.dataset.sequences import write_sequences
 from sigforge.dataset.sources.registry import SourceFinds, SourceOptions, SourceRequest, pair_source, photo_source
 
 
@@ -32,6 +33,8 @@ class CatalogueSource(SourceOptions):
 def find_catalogue_pairs(options: CatalogueSource, request: SourceRequest) -> SourceFinds:
     """The pairs of a data set, with the splits that its authors have published."""
     read = _read(options, request)
+    if read.sequences:
+        write_sequences(read.sequences, request.folder / f"sequences-{options.name}.parquet")
     splits = read.splits if options.published else {}
     return SourceFinds(read.pairs[: options.limit], read.quarantined, notes=read.odd, splits=splits)
 
