@@ -32,6 +32,50 @@ def table(means=MEANS, *, simulated=False, metrics=CHOSEN):
     return build_tables("vif", values(means), metrics, ours="sigfusion", simulated=simulated)[0]
 
 
+def table_of_both():
+    """A table by what ``both`` is made of, with a near copy, copies and a collage."""
+    chosen = select_metrics("both, sd")
+    means = {
+        "even": (0.4, 0.2, 0.3, 0.6, 0.01, 20, 21, 30),
+        "sigfusion": (0.3, 0.1, 0.2, 0.4, 0.02, 0.5, 39.9, 40),
+        "a alone": (0.1, 0.0, 0.1, 0.4, 0.0, 0, 40, 90),
+        "b alone": (0.1, 0.0, 0.1, 0.4, 0.0, 40, 0, 95),
+        "collage": (0.5, 0.1, 0.4, 0.4, 0.05, 19, 22, 99),
+    }
+    rows = [
+        ScoreRow("p0", "", method, metric.name, value)
+        for method, found in means.items()
+        for metric, value in zip(chosen, found, strict=True)
+    ]
+    return build_tables("vif", rows, chosen, ours="sigfusion")[0]
+
+
+def test_copies_and_collage_stand_last_and_take_no_place():
+    result = table_of_both()
+    assert [row.method for row in result.rows] == ["even", "sigfusion", "a alone", "b alone", "collage"]
+    assert [row.method for row in result.methods] == ["even", "sigfusion"]
+    assert [row.cells[-1].rank for row in result.rows] == [2, 1, 0, 0, 0]
+    assert not any(cell.rank for row in result.rows for cell in row.cells[5:7]), "distances are described, not judged"
+    both = {row.method: row.both for row in result.rows}
+    assert both["even"] == 1.0 and both["sigfusion"] == 2.0 < both["a alone"] == both["b alone"]
+    assert result.notes == (
+        "sigfusion is within 2 % of a copy of a: 0.5 grey levels from it on average, where a and b are 40 apart",
+    )
+
+
+def test_both_and_the_copies_are_printed_in_every_format():
+    result = table_of_both()
+    text = to_markdown(result.printed())
+    assert "| method | both ↓ | Q_G min ↑ |" in text and "| even | 1.0 |" in text and "| *collage* | 1.7 |" in text
+    assert "distance a |" in text and "- sigfusion is within 2 % of a copy of a" in text
+    assert r"method & both~$\downarrow$ & $Q_{\mathrm{G}}$ min" in to_latex(result.printed())
+    assert r"\textit{a alone} & 2.1" in to_latex(result.printed())
+    rows = list(csv.DictReader(io.StringIO(csv_of_results([result]))))
+    found = {row["method"]: row["mean"] for row in rows if row["metric"] == "both"}
+    assert found["even"] == "1" and set(found) == {row.method for row in result.rows}
+    assert not any(row["rank"] for row in rows if row["method"] == "collage")
+
+
 def marks(text: str, bold: str, underlined: str) -> dict[tuple[str, int], int]:
     """(method, column) to rank, read back from the lines of a printed table."""
     found = {}

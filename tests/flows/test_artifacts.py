@@ -43,6 +43,15 @@ def test_scores_keep_a_column_per_metric():
     ]  # fmt: skip
 
 
+def test_scores_begin_with_both_and_end_with_notes():
+    path = Path("data/evaluate/vif/summary.json")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(SUMMARY | {"both": {"sigfusion": 1.0, "mean": 2.5}, "notes": ["mean is a copy"]}))
+    lines = artifacts.scores("vif").splitlines()
+    assert lines[2] == "| method | both | mi | q_g |" and lines[4] == "| sigfusion | 1.0000 | 3.0000 | 0.5123 |"
+    assert lines[-1] == "- mean is a copy"
+
+
 def test_overview_needs_the_report_and_shows_every_task():
     summary("vif"), summary("mef")
     assert artifacts.overview("") == ""

@@ -18,11 +18,12 @@ from sigforge.dataset.sources import demo, scenes
 from sigforge.dataset.tables import PAIRS, PHOTOS, Pair, Photo, read_photos, write_table
 from sigforge.dataset.tasks import MODALITIES, OURS, SIMULATED, TASKS
 from sigforge.evaluation.corpus_scores import score_image
+from sigforge.evaluation.references import REFERENCES
 from sigforge.evaluation.score_rows import write_scores
 from sigforge.methods.sigfusion.plgn import KIND, Plgn
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
 from sigforge.methods.weights import MODEL, save_weights
-from sigforge.metrics import select_metrics
+from sigforge.metrics import BOTH, select_metrics
 from sigforge.shards.layout import ShardPath, key_name
 from sigforge.shards.writer import ShardSample, write_shard
 from sigforge.stages import evaluate, report
@@ -34,7 +35,7 @@ from sigforge.training.history import write_history
 from sigforge.training.loop import HistoryRow
 
 ROOT = Path(__file__).parents[2]
-METRICS = ("q_g", "mi", "sd")
+METRICS = ("q_g", "mi", "sd", *BOTH)
 BASELINES = ("max", "mean")
 
 
@@ -159,6 +160,8 @@ def make_scores(data: Path, task: str, pairs: list[Pair], metrics) -> None:
             path = folder / f"{pair.pair_id}.png"
             write_image(path, rule(*(luma(read_image(source)[0]) for source in (pair.a_path, pair.b_path))))
             rows += score_image((pair, method, path), metrics=select_metrics(metrics))
+    for name in REFERENCES:
+        rows += [row for pair in pairs for row in score_image((pair, name, None), metrics=select_metrics(metrics))]
     target = data / "evaluate" / task
     write_scores(target / "metrics.parquet", rows)
     summary = evaluate.summarise(rows, task, len(pairs), "f" * 64) | {"colour": describe(task)}
