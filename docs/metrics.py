@@ -69,6 +69,10 @@ collages of 16x16 and of 32x32 windows (1: before all methods).
 | MFIFB | 12 | 3, 2 | 3, 1 | 3, 3 | 5, 5 |
 | MEFB | 11 | 8, 8 | 9, 8 | 11, 9 | 11, 10 |
 
+![PET, MRI, their collage, and what two_scale, max and mean make of them](both.png)
+
+Simulated pairs of the demo: PET, MRI, the collage, `two_scale`, `max`, `mean`. The same on the real pairs:
+
 On MRI-PET the collage loses every fold of the brain that PET covers, and is torn, as anybody sees. But a window of
 the one source counts in full for that source's part, so it led Q_G, Q_P, VIF and SSIM at once. `ssim_local_min` asks
 in every window for the source that is kept worse. In a window that shows one source, that is the similarity of the

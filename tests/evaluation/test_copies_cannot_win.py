@@ -47,7 +47,8 @@ def real_pairs(name: str) -> Iterator[Sources]:
 def demo_pairs(task: str) -> Iterator[Sources]:
     """Pairs of the demo's simulators, as large as they are there."""
     for scene in islice(scenes.simulate(task, 6, 128, seed=0), 6):
-        a, b = (np.rint(255 * luma(image).clip(0, 1)) / 255 for image in (scene.a, scene.b))
+        assert scene.a.dtype == scene.b.dtype == np.uint8
+        a, b = (luma(image.astype(np.float32) / 255) for image in (scene.a, scene.b))
         yield a.astype(np.float32), b.astype(np.float32)
 
 
