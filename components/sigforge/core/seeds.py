@@ -4,6 +4,9 @@ import hashlib
 
 import numpy as np
 
+SeedNames = tuple[int, *tuple[object, ...]]
+"""What seeds a series of draws: the global seed, and the names of what is drawn."""
+
 
 def seed_of(seed: object, *names: object) -> int:
     """A 63-bit seed from the global seed and the names of a thing (stage, key, step...).

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sigforge.dataset.tasks import OURS
 from sigforge.methods.registry import METHODS, FusionMethod, get_method
-from sigforge.methods.trained import TrainedMethod
+from sigforge.methods.trained import TrainedMethod, get_trained
 from sigforge.methods.weights import check_task, read_kind
 
 MODEL_SUFFIX = ".safetensors"
@@ -47,4 +47,4 @@ def method_in(path: Path) -> TrainedMethod:
     """
     kind = read_kind(path)
     holders = (method for method in METHODS.of(TrainedMethod) if method.file_kind == kind)
-    return next(holders, None) or next(method for method in METHODS.of(TrainedMethod) if method.name == OURS)
+    return next(holders, None) or get_trained(OURS)

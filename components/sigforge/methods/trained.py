@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from sigforge.core.errors import UserError
 from sigforge.core.provenance import module_of
-from sigforge.dataset.tasks import TASKS
-from sigforge.methods.registry import FusionMethod
+from sigforge.dataset.tasks import OURS, TASKS
+from sigforge.methods.registry import FusionMethod, get_method
 
 
 def _no_reader(path: Path) -> nn.Module:
@@ -60,6 +60,18 @@ class TrainedMethod(FusionMethod):
         """
         net: Any = self.read(path).to(device)
         return replace(self, function=lambda sources: net.fuse(*sources))
+
+
+def get_trained(name: str) -> TrainedMethod:
+    """A method that stages of this project train.
+
+    Raises:
+        UserError: there is none of this name, or it is of another kind.
+    """
+    method = get_method(name)
+    if not isinstance(method, TrainedMethod):
+        raise UserError(f"{name!r} is not trained here: choose a system, or {OURS!r}")
+    return method
 
 
 def untrained(name: str) -> Callable[[Tensor], Tensor]:

@@ -25,9 +25,8 @@ from sigforge.evaluation.corpus_scores import score_methods
 from sigforge.evaluation.references import copies, references_last
 from sigforge.evaluation.score_rows import ScoreRow, write_scores
 from sigforge.methods.apply import fuse_files
-from sigforge.methods.registry import get_method
 from sigforge.methods.systems.method import method_of_system, tabled_systems
-from sigforge.methods.trained import TrainedMethod
+from sigforge.methods.trained import TrainedMethod, get_trained
 from sigforge.methods.weights import MODEL, model_fingerprint
 from sigforge.stages._base import StageContext, key_of, main, open_folder
 
@@ -44,7 +43,7 @@ def run(context: StageContext) -> None:
     others = corpora(context.folder("fuse"))
     pairs = fused_by_all(pairs, others)
     device = str(pick_device(params.compute.device).torch)
-    networks: dict[str, tuple[Path, Any]] = {OURS: (model, get_method(OURS))}
+    networks: dict[str, tuple[Path, TrainedMethod]] = {OURS: (model, get_trained(OURS))}
     networks |= {name: (path, method_of_system(name)) for name, path in systems.items()}
     drop_others(folder, networks)
     fused = {name: fuse_pairs(folder / name, *network, pairs, context, device) for name, network in networks.items()}
@@ -91,7 +90,7 @@ def fuse_pairs(
     open_folder(folder, key_of(sources, device, files=[model], code=["sigforge.methods.apply", method.module]))
     made = {pair.pair_id: folder / f"{pair.pair_id}.png" for pair in pairs}
     missing = [pair for pair in pairs if not made[pair.pair_id].exists()]
-    fuse: Any = method.with_weights(model, device=device).fuse if missing else None
+    fuse = (method.with_weights(model, device=device) if missing else method).fuse
     with progress(f"{context.name} fusing", len(missing)) as bar:
         for pair in missing:
             write_image(made[pair.pair_id], fuse_files(fuse, pair.a_path, pair.b_path, pair.task, device=device))

@@ -1,7 +1,7 @@
 """Random crops for training: the batch of step k is a function of (seed, k)."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sigforge.core.seeds import rng_of
+from sigforge.core.seeds import SeedNames, rng_of
 from sigforge.methods.tiling import pad_to
 
 Sample = np.ndarray
@@ -28,7 +28,7 @@ class CropBatches(Dataset):
     """
 
     def __init__(
-        self, load: Callable[[int], Sample], count: int, *, batch: int, crop: int, turns: bool, names: Sequence[object]
+        self, load: Callable[[int], Sample], count: int, *, batch: int, crop: int, turns: bool, names: SeedNames
     ) -> None:
         self.load, self.count, self.batch, self.crop, self.turns, self.names = load, count, batch, crop, turns, names
 

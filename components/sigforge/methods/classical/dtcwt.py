@@ -9,6 +9,9 @@ beyond, reversed in time in the second tree.
 Differs from the paper: the image continues as its mirror image, padded to a multiple of 2^levels.
 """
 
+from functools import reduce
+from operator import add
+
 from torch import Tensor
 
 from sigforge.dataset.tasks import TASKS
@@ -65,7 +68,7 @@ def fuse_dtcwt(sources: Tensor, *, levels: int = 4) -> Tensor:
         image = mirrored(image, MARGIN * unit, MARGIN * unit + -side % unit, dim)
     # A quarter of the energy goes to each tree, so that together they are a tight frame.
     low = _fuse([[image / 2] * 2 for _ in range(2)], depth, first=True)
-    fused = sum(low[row][column] for row in range(2) for column in range(2)) / 2
+    fused = reduce(add, (low[row][column] for row in range(2) for column in range(2))) / 2
     return fused[..., MARGIN * unit :, MARGIN * unit :][..., :height, :width].clamp(0, 1)
 
 
@@ -110,4 +113,5 @@ def _analyse(image: Tensor, rows: tuple[Taps, Taps], columns: tuple[Taps, Taps])
 
 def _synthesise(bands: list[Tensor], rows: tuple[Taps, Taps], columns: tuple[Taps, Taps]) -> Tensor:
     taps = [(r, c) for r in rows for c in columns]
-    return sum(interpolate(interpolate(band, c, -1), r, -2) for band, (r, c) in zip(bands, taps, strict=True))
+    parts = (interpolate(interpolate(band, c, -1), r, -2) for band, (r, c) in zip(bands, taps, strict=True))
+    return reduce(add, parts)

@@ -11,7 +11,9 @@ off instead, as the guided filter wants it.
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from math import exp
+from operator import add
 from typing import Literal
 
 import torch
@@ -43,7 +45,7 @@ def correlate(image: Tensor, taps: Sequence[float], dim: int, border: Border = "
         index = index.where(index >= 0, -1 - index)
         index = index.where(index < size, 2 * size - 1 - index)
     extended = image.index_select(dim, index.clamp(0, size - 1))
-    return sum(tap * extended.narrow(dim, shift, size) for shift, tap in enumerate(taps))
+    return reduce(add, (tap * extended.narrow(dim, shift, size) for shift, tap in enumerate(taps)))
 
 
 def mirrored(image: Tensor, before: int, after: int, dim: int) -> Tensor:

@@ -61,8 +61,9 @@ def _fuse(image: Tensor, bank: pywt.Wavelet, depth: int, step: int) -> Tensor:
     analysis, synthesis = (bank.dec_lo, bank.dec_hi), (bank.rec_lo, bank.rec_hi)
     rows = undecimated_split(image, *analysis, -2, step=step)
     (approximation, *details), *others = (undecimated_split(band, *analysis, -1, step=step) for band in rows)
-    low = join(_fuse(approximation, bank, depth - 1, 2 * step), *map(max_abs, details), *synthesis, -1, step=step)
-    high = join(*map(max_abs, others[0]), *synthesis, -1, step=step)
+    (detail,), ((first, second),) = map(max_abs, details), (map(max_abs, bands) for bands in others)
+    low = join(_fuse(approximation, bank, depth - 1, 2 * step), detail, *synthesis, -1, step=step)
+    high = join(first, second, *synthesis, -1, step=step)
     return join(low, high, *synthesis, -2, step=step)
 
 

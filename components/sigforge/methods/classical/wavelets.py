@@ -6,6 +6,8 @@ rule is needed beyond extending the image before.
 """
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 
 import torch
 from torch import Tensor
@@ -23,7 +25,7 @@ def undecimated_split(image: Tensor, low: Taps, high: Taps, dim: int, *, step: i
         dim: dimension to filter.
         step: distance of the taps, 2^l at level l (the algorithm with holes).
     """
-    return tuple(_circular(image, taps, dim, step) for taps in (low, high))
+    return _circular(image, low, dim, step), _circular(image, high, dim, step)
 
 
 def join(low_band: Tensor, high_band: Tensor, low: Taps, high: Taps, dim: int, *, step: int = 1) -> Tensor:
@@ -73,4 +75,4 @@ def interpolate(band: Tensor, taps: Taps, dim: int) -> Tensor:
 
 
 def _circular(image: Tensor, taps: Taps, dim: int, step: int) -> Tensor:
-    return sum(tap * torch.roll(image, step * k, dim) for k, tap in enumerate(taps) if tap)
+    return reduce(add, (tap * torch.roll(image, step * k, dim) for k, tap in enumerate(taps) if tap))

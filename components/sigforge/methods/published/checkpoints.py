@@ -8,6 +8,7 @@ import os
 import pickle
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -162,4 +163,4 @@ class _Ignored:
 
 # NumPy 2 moved its core; older files still name the old place.
 _NUMBERS = ("numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtypes.Float64DType")
-_IGNORED = [(_Ignored, name) for name in _NUMBERS]
+_IGNORED: list[Any] = [(_Ignored, name) for name in _NUMBERS]

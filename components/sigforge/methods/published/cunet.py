@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sigforge.core.colour import luma
+from sigforge.dataset.tasks import Task
 from sigforge.methods.published.method import Weights, published
 from sigforge.methods.published.network import PublishedNet, soft_threshold
 
@@ -87,7 +88,7 @@ def _conv(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 9, padding=4, bias=False)
 
 
-_FILES = {
+_FILES: dict[Task, tuple[str, str]] = {
     "mfif": ("multi_focus", "7a2c45d745bda85098b444045de35a2853966d0fd9cdcc43a78e17f3c3f0d873"),
     "mef": ("multi_exposure", "2584aa7926224f966cc752f9016d98af00d3bb1697d8106ee5643827f2a64661"),
 }

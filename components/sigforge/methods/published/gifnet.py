@@ -122,7 +122,7 @@ class GifNetBlock(nn.Module):
         for stream, x, q, k, (n, scale, offset) in parts:
             x = x + scale * stream.attend(q, k, stream.value(n), bias, self.shift) + offset
             out.append(x + stream.mlp(x))
-        return tuple(out)
+        return out[0], out[1]
 
 
 class Stream(nn.Module):

@@ -6,6 +6,7 @@ the authors do with grey images. Left out: their contrast equalisation of fused 
 network.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -13,11 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from sigforge.core.colour import luma
+from sigforge.dataset.tasks import Task
 from sigforge.methods.published.method import Weights, published
 from sigforge.methods.published.network import PublishedNet
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_MERGES = {"max": torch.amax, "mean": torch.mean, "sum": torch.sum}
+Merging = Literal["max", "mean", "sum"]
+_MERGES: dict[Merging, Callable[..., Tensor]] = {"max": torch.amax, "mean": torch.mean, "sum": torch.sum}
 
 
 class Ifcnn(PublishedNet):
@@ -33,6 +36,8 @@ class Ifcnn(PublishedNet):
         torch.Size([1, 3, 20, 31])
     """
 
+    mean: Tensor
+    std: Tensor
     radius = 5
     renames: ClassVar[dict[str, str]] = {
         r"^conv1\.": "stem.",
@@ -41,7 +46,7 @@ class Ifcnn(PublishedNet):
         r"^conv4\.": "head.",
     }
 
-    def __init__(self, merge: Literal["max", "mean", "sum"], *, imagenet: bool = True) -> None:
+    def __init__(self, merge: Merging, *, imagenet: bool = True) -> None:
         super().__init__()
         self.merge = _MERGES[merge]
         mean, std = (IMAGENET_MEAN, IMAGENET_STD) if imagenet else ((0,) * 3, (1,) * 3)
@@ -67,7 +72,7 @@ def _block() -> nn.Sequential:
     return nn.Sequential(conv, nn.BatchNorm2d(64), nn.ReLU())
 
 
-_SHA256 = {
+_SHA256: dict[Merging, str] = {
     "max": "6022b44c88a2f0367ba9b08fcdf0d663745d9a966fca0ee1f41867797b6ff53f",
     "mean": "fd2ee9361f1d428fc9749e28e8a2c5c5ef6ce6528ab6f5ad8ef5def42e7ffa4b",
     "sum": "a8c1d293f1bf16a93e6244a4bf8f7a7bd300dc10555c8597ad7ef3320b0410cb",
@@ -84,7 +89,7 @@ _WEIGHTS = {
 }
 
 
-def _register(name: str, merge: str, tasks: tuple[str, ...], *, imagenet: bool, notes: str) -> None:
+def _register(name: str, merge: Merging, tasks: tuple[Task, ...], *, imagenet: bool, notes: str) -> None:
     published(
         name,
         build=partial(Ifcnn, merge, imagenet=imagenet),
@@ -100,7 +105,7 @@ def _register(name: str, merge: str, tasks: tuple[str, ...], *, imagenet: bool, 
     )
 
 
-_THREE = ("vif", "mif", "mfif")
+_THREE: tuple[Task, ...] = ("vif", "mif", "mfif")
 _register("ifcnn_max", "max", _THREE, imagenet=True, notes="ImageNet normalisation, as behind the paper's results")
 _register("ifcnn_max_raw", "max", ("vif", "mif"), imagenet=False, notes="no normalisation, as in the authors' script")
 _register("ifcnn_mean", "mean", _THREE, imagenet=True, notes="ImageNet normalisation; for comparison only")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sigforge.dataset.tasks import Task
 from sigforge.methods.published.method import Weights, published
 from sigforge.methods.published.network import PublishedNet, conv3x3, stretch_to_unit
 from sigforge.methods.tiling import pad_to
@@ -83,7 +84,7 @@ def _weights(name: str, path: str, sha256: str) -> Weights:
     return Weights(name, path, sha256, "AWCXV/MUFusion", "223134e6317081bbf57cf51d175e93b386bb7602", licence="MIT")
 
 
-def _register(name: str, weights: dict[str, Weights], notes: str) -> None:
+def _register(name: str, weights: dict[Task, Weights], notes: str) -> None:
     published(
         name,
         build=MuFusion,

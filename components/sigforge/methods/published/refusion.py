@@ -5,12 +5,14 @@ Bai et al., "ReFusion: Learning Image Fusion from Reconstruction with Learnable 
 stretched to the full range, which raises entropy and deviation: an option here, on as in their pictures.
 """
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sigforge.dataset.tasks import Task
 from sigforge.methods.published.method import Weights, published
 from sigforge.methods.published.network import PublishedNet, stretch_to_unit
 
@@ -193,11 +195,11 @@ class GatedCrossAttention(nn.Module):
         return both + sum(out(expand(x) * gate) for out, expand, x, gate in branches)
 
 
-def _pair(make: type[nn.Module]) -> nn.ModuleList:
+def _pair(make: Callable[[], nn.Module]) -> nn.ModuleList:
     return nn.ModuleList(make() for _ in range(2))
 
 
-_FILES = {
+_FILES: dict[Task, tuple[str, str]] = {
     "vif": ("IVIF", "1b8358d8dab5e95c9d3f668782abda85359685669444946001ac41ea96891b2c"),
     "mif": ("MIF", "5cc483457390ea8ffeeedbf41287adf23880f860b2f9b6b6045329598fd2e0e5"),
     "mfif": ("MFIF", "0ba2c1070a37e3a067afa66c39eae7e96e782d9261afcab454af069c460221f2"),

@@ -217,4 +217,5 @@ def _initialise(net: DeFusion) -> None:
     # behind them lets no gradient through.
     for layer in (net.show_part, net.show_fused):
         nn.init.normal_(layer.weight, std=1e-3)
+        assert layer.bias is not None
         nn.init.constant_(layer.bias, 0.25)

@@ -4,7 +4,6 @@ Liang, Jiang, Liu & Ma, "Fusion from Decomposition", ECCV 2022; Eq. (1) of DeFus
 images are crops of this project's own size, flipped, not resized; saturation is no matter of a luma.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sigforge.core.seeds import rng_of, seed_of
+from sigforge.core.seeds import SeedNames, rng_of, seed_of
 from sigforge.methods.systems.training import Material
 from sigforge.training.config import TrainConfig
 
@@ -54,7 +53,7 @@ class MaskedViews(Dataset):
         names: what seeds masks, noise and jitter.
     """
 
-    def __init__(self, crops: Dataset, *, channels: int, folded: bool, names: Sequence[object]) -> None:
+    def __init__(self, crops: Dataset, *, channels: int, folded: bool, names: SeedNames) -> None:
         self.crops, self.channels, self.folded, self.names = crops, channels, folded, names
 
     def __getitem__(self, step: int) -> Masked:

@@ -18,7 +18,7 @@ from torch.func import functional_call, grad
 from torch.utils.data import Dataset
 
 from sigforge.core.errors import UserError
-from sigforge.core.seeds import rng_of
+from sigforge.core.seeds import SeedNames, rng_of
 from sigforge.methods.systems.refusion.losses import fusion_loss, reconstruction_loss
 from sigforge.methods.systems.refusion.network import KIND, ReFusionSystem
 from sigforge.methods.systems.refusion.options import ReFusionOptions
@@ -60,7 +60,7 @@ class Episodes(Dataset):
         batch: int,
         crop: int,
         turns: bool,
-        names: Sequence[object],
+        names: SeedNames,
         meta_steps: int = 600,
         fusion_steps: int = 1622,
     ) -> None:
