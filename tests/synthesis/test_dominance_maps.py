@@ -7,12 +7,14 @@ import pytest
 import skimage.data
 import torch
 
+from sigforge.core.colour import luma
 from sigforge.core.errors import UserError
 from sigforge.core.images import write_image
 from sigforge.core.seeds import rng_of
 from sigforge.dataset.tables import Pair, Photo
 from sigforge.evaluation.realism.likeness import likeness
 from sigforge.methods.sigfusion.plgn import KIND, Plgn
+from sigforge.methods.sigfusion.prior import DominancePrior
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
 from sigforge.methods.weights import save_weights
 from sigforge.shards.layout import shards_in
@@ -148,6 +150,21 @@ def test_grey_levels_are_those_of_the_real_pair(plgn):
     chosen = plgn.prior.pairs.index(pair.facts["dominance_pair"])
     quantiles = plgn.prior.styles[chosen, 0, :17].numpy()
     np.testing.assert_allclose(np.quantile(pair.a, np.linspace(0, 1, 17))[2:15], quantiles[2:15], atol=0.03)
+
+
+def test_both_sources_of_a_focus_pair_stay_photographs(plgn):
+    prior, names = plgn.prior, tuple(channel.name for channel in task_channels("mfif"))
+    other = DominancePrior(prior.pairs, ["mfif"] * 4, 7)
+    other.load_state_dict(prior.state_dict())
+    pair = Synthesizer(Plgn(plgn.sigformer, names, condition="dominance", prior=other), "mfif").pair(PHOTO, 1)
+    assert pair.facts["modality"] is False and pair.facts["focus_mix"] is False
+    sharp = [np.abs(np.diff(luma(image), axis=1))[:, 4:-4] for image in (pair.a, pair.b, PHOTO)]
+    left, right = slice(0, 36), slice(52, 88)
+    ratios = [one[:, where].mean() / sharp[2][:, where].mean() for one in sharp[:2] for where in (left, right)]
+    # Either source is sharp where the other is not.
+    assert (ratios[0] > 1.2 * ratios[1] and ratios[3] > 1.2 * ratios[2]) or (
+        ratios[1] > 1.2 * ratios[0] and ratios[2] > 1.2 * ratios[3]
+    )
 
 
 @pytest.mark.parametrize("workers", [2])

@@ -44,6 +44,9 @@ STRETCH = 2.0
 SHARPEN, DECIDE = 1.6, 4.0
 """Factors of the shares of high subbands about one half, and of polarity, for a mean over places is undecided."""
 
+FOCUS = 4.0
+"""Factor of all shares of ``mfif``, the low subband's too: what is out of focus in a source has no detail there."""
+
 MIDDLE = 0.57
 """Polarity from which details have the same sign. What both sources show alike has the same one anyway, so a little
 more than half of the rest is inverted: subbands of real pairs have a correlation of about 0."""
@@ -137,7 +140,8 @@ def draw_map(
         segments = segments_of(photo)
         laid, level = over_segments(laid, segments), over_segments(grey[None], segments)[0]
         laid = following(laid, level, prior.follows[chosen].cpu().numpy())
-    laid[2:-1] = 0.5 + SHARPEN * (laid[2:-1] - 0.5)
+    shares = slice(1, -1) if task == "mfif" else slice(2, -1)
+    laid[shares] = 0.5 + (FOCUS if task == "mfif" else SHARPEN) * (laid[shares] - 0.5)
     laid[-1] = 0.5 + DECIDE * (laid[-1] - MIDDLE)
     own = float(np.clip(grey.std() / max(float(prior.spread[chosen]), 1e-3), *CONTRAST))
     laid[0] = laid[0].mean() + own * (laid[0] - laid[0].mean())

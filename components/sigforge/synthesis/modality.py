@@ -13,9 +13,6 @@ from sigforge.methods.sigfusion.prior import BANDS, QUANTILES
 GAIN = (0.4, 2.0)
 """Least and largest factor of a band of details, each time that they are fitted."""
 
-FLAT, TEXTURED = 4.0, 16.0
-"""Grey levels of local deviation below which a region is flat, and above which it is not."""
-
 PERIOD = 4
 """Pixels between tokens."""
 
@@ -56,7 +53,7 @@ def restyled(plane: np.ndarray, style: np.ndarray, rng: np.random.Generator) -> 
 
 
 def without_lattice(plane: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """What modulation changed, without what repeats from token to token, and smooth where the photograph is flat.
+    """A modulated plane without what modulation repeats from token to token.
 
     Args:
         plane: (H, W), modulated.
@@ -64,11 +61,7 @@ def without_lattice(plane: np.ndarray, before: np.ndarray) -> np.ndarray:
     """
     change, window = (plane - before).astype(np.float32), (PERIOD, PERIOD)
     smooth = cv2.blur(cv2.blur(change, window, anchor=(1, 1)), window, anchor=(2, 2))
-    change = change - cv2.filter2D(change - smooth, -1, _comb(), borderType=cv2.BORDER_REFLECT_101)
-    mean = cv2.blur(before, (9, 9))
-    deviation = 255 * np.sqrt(np.maximum(cv2.blur(before * before, (9, 9)) - mean * mean, 0))
-    textured = np.clip((cv2.blur(deviation, (9, 9)) - FLAT) / (TEXTURED - FLAT), 0, 1)
-    return before + textured * change + (1 - textured) * smooth
+    return plane - cv2.filter2D(change - smooth, -1, _comb(), borderType=cv2.BORDER_REFLECT_101)
 
 
 def _comb() -> np.ndarray:

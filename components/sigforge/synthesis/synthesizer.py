@@ -45,7 +45,7 @@ class Synthesizer:
         focus_mix: for ``mfif``, mix photograph and modulated image through a random smooth mask and its complement:
             which side is out of focus cannot be known from one image. A PLGN with a condition knows it.
         maps: how dominance maps are laid over photographs, for a PLGN with a condition; null: ``segments``.
-        modality: such a PLGN's pairs also take the grey levels, details and noise of real images.
+        modality: such a PLGN's pairs, but those of ``mfif``, take the grey levels, details and noise of real images.
 
     Raises:
         UserError: ``plgn`` lacks the channels of every kind of pair of the task, or has no condition where ``maps`` are
@@ -64,7 +64,8 @@ class Synthesizer:
     ) -> None:
         self.plgn, self.task, self.seed = plgn.eval(), task, seed
         self.conditioned = plgn.condition != "none"
-        self.focus_mix, self.modality, self.maps = focus_mix and not self.conditioned, modality, maps or "segments"
+        self.focus_mix, self.maps = focus_mix and not self.conditioned, maps or "segments"
+        self.modality = modality and task != "mfif"  # both sources are photographs, with the grey levels of this one
         if maps and not self.conditioned:
             raise UserError(
                 f"PLGN has no condition and takes no maps of '{maps}': train with 'plgn.condition: dominance'"
