@@ -185,6 +185,12 @@ def restore_colour(fused_y: Image, a: Image, b: Image, policy: ColourPolicy | st
 
     Returns:
         RGB clamped to [0, 1] (what lies outside the gamut is cut); clamped luma when neither source is coloured.
+
+    Example:
+        >>> import numpy as np
+        >>> grey, colour = np.full((2, 2), 0.5), np.tile([0.9, 0.1, 0.1], (2, 2, 1))
+        >>> restore_colour(grey, grey, grey, "vif").shape, restore_colour(grey, grey, colour, "vif").shape
+        ((2, 2), (2, 2, 3))
     """
     policy = colour_policy(policy) if isinstance(policy, str) else policy
     chroma = policy.chroma(a, b)

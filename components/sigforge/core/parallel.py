@@ -44,6 +44,10 @@ def run_units(
 
     Raises:
         UserError: ``cluster`` is given and Dask is not installed, or nothing answers at that address.
+
+    Example:
+        >>> list(run_units(abs, [-2, 1]))
+        [2, 1]
     """
     rest = iter(units)
     first = list(islice(rest, 2))
@@ -70,6 +74,12 @@ def map_on(
         work: what is done to a unit; an exception in it is raised here, and units that have not begun are cancelled.
         units: what there is to do, taken as it is needed.
         in_flight: units handed out and not yet done; ``IN_FLIGHT`` at least.
+
+    Example:
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> with ThreadPoolExecutor(2) as pool:
+        ...     sorted(map_on(pool, abs, range(-3, 1)))
+        [0, 1, 2, 3]
     """
     units = iter(units)
     running = {pool.submit(work, unit) for unit in islice(units, max(in_flight, IN_FLIGHT))}

@@ -29,6 +29,13 @@ def fuse_arrays(fuse: LumaFusion, a: np.ndarray, b: np.ndarray, task: str, *, de
 
     Raises:
         ValueError: the images differ in size.
+
+    Example:
+        >>> from sigforge.methods.registry import get_method
+        >>> infrared, visible = np.full((8, 9), 0.5, np.float32), np.zeros((8, 9, 3), np.float32)
+        >>> visible[..., 0] = 0.9
+        >>> fuse_arrays(get_method("max").fuse, infrared, visible, "vif").shape
+        (8, 9, 3)
     """
     return fuse_batch(fuse, [(a, b)], task, device=device)[0]
 

@@ -16,6 +16,10 @@ def run_padded(network: Network, images: Tensor, *, multiple: int, minimum: int 
         images: (..., H, W).
         multiple: both sides become multiples of it.
         minimum: and at least this, pixels.
+
+    Example:
+        >>> run_padded(lambda images: images + 1, torch.zeros(5, 7), multiple=4).shape
+        torch.Size([5, 7])
     """
     height, width = images.shape[-2:]
     target = [max(minimum, -(-side // multiple) * multiple) for side in (height, width)]
@@ -32,6 +36,10 @@ def pad_to(images: Tensor, height: int, width: int) -> Tensor:
 
     Returns:
         (..., height, width).
+
+    Example:
+        >>> pad_to(torch.tensor([[1, 2, 3]]), 1, 5)
+        tensor([[1, 2, 3, 2, 1]])
     """
     rows = _mirror_index(images.shape[-2], height, images.device)
     columns = _mirror_index(images.shape[-1], width, images.device)
@@ -46,6 +54,11 @@ def run_tiled(network: Network, images: Tensor, *, tile: int = 256, overlap: int
         images: (..., H, W).
         tile: side of a tile, pixels; an image of as many pixels is not cut.
         overlap: of neighbouring tiles, pixels.
+
+    Example:
+        >>> image = torch.rand(1, 1, 300, 280)
+        >>> torch.allclose(run_tiled(lambda tile: 2 * tile, image), 2 * image)
+        True
     """
     height, width = images.shape[-2:]
     if height * width <= tile * tile:

@@ -67,6 +67,11 @@ def ssim_map(moments: Moments, c1: float = C1, c2: float = C2) -> Tensor:
 
     Returns:
         values in [-1, 1]; 1 where source and fused image agree in the window.
+
+    Example:
+        >>> image = 255 * torch.rand(1, 20, 20, dtype=torch.float64)
+        >>> ssim_map(local_moments(torch.stack([image, image]), GAUSSIAN_11)).mean().round(decimals=6).item()
+        1.0
     """
     source, fused = moments.mean[:-1], moments.mean[-1]
     luminance = (2 * source * fused + c1) / (source.square() + fused.square() + c1)

@@ -66,6 +66,15 @@ def write_shard(
 
     Raises:
         UserError: the disk is full, or the server of a remote shard cannot be reached or refuses.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = ShardPath.of(Path(folder), "vif", "train", 0)
+        ...     report = write_shard(path, [SampleFailure("000000000", "p1", "vif", "too_small: 12x9")], {"seed": 0})
+        ...     sorted(file.suffix for file in Path(folder).iterdir())
+        ['.json', '.parquet', '.tar']
     """
     started = time.monotonic()
     with atomic_path(path.tar) as temporary, temporary.open("wb") as file:

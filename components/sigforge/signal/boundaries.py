@@ -58,6 +58,11 @@ def line_boundaries(magnitude: Tensor, bands: int, *, lowest: float = math.pi / 
     Returns:
         (..., bands-1) boundaries in radians, float64; the fixed pi/8, pi/2 (three bands) or an even division where too
         few maxima exist or the spectrum is all but silent.
+
+    Example:
+        >>> spectrum = 1 / (1 + torch.arange(65.0))  # a power law without a peak
+        >>> line_boundaries(spectrum, 3).div(math.pi).tolist()
+        [0.125, 0.5]
     """
     length = magnitude.shape[-1] - 1
     line = max(1, round(2 * math.sqrt(length)))

@@ -44,6 +44,12 @@ def check_boundaries(boundaries: Tensor, bands: int, *, values: bool = True) -> 
 
     Raises:
         ValueError: not a floating-point tensor, another number of boundaries, or not strictly increasing in (0, pi).
+
+    Example:
+        >>> check_boundaries(torch.tensor([0.4, 1.6]), 3)
+        >>> check_boundaries(torch.tensor([1.6, 0.4]), 3)
+        Traceback (most recent call last):
+        ValueError: boundaries must increase strictly inside (0, pi)
     """
     if not isinstance(boundaries, Tensor) or not boundaries.is_floating_point() or boundaries.dim() == 0:
         raise ValueError("boundaries must be a floating-point torch.Tensor (..., bands-1) in radians")

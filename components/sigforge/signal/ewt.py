@@ -145,6 +145,10 @@ def mean_magnitude(signal: Tensor, dim: int | tuple[int, ...], *, keepdim: bool 
 
     Returns:
         (..., L+1) magnitudes at pi k / L, k = 0..L.
+
+    Example:
+        >>> mean_magnitude(torch.rand(2, 5, 64), dim=(0, 1)).shape
+        torch.Size([65])
     """
     return _pool(magnitude(fold(signal.detach()), signal.shape[-1]), dim, keepdim)
 

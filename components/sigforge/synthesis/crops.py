@@ -90,6 +90,10 @@ def crop_of_photo(image: np.ndarray, sha256: str, size: int, number: int, *, see
 
     Raises:
         UserError: the photograph is smaller than ``size``, or has no room for so many crops.
+
+    Example:
+        >>> crop_of_photo(np.zeros((300, 400, 3)), "ab12", 256, 0, seed=0)
+        PhotoCrop(top=0, left=50, side=300, flip=False)
     """
     height, width = image.shape[:2]
     return crop_of(height, width, size, number, (seed, sha256))

@@ -110,6 +110,11 @@ def plan(
         refused: position and verdict, see :func:`sigforge.synthesis.gates.refused_photos`.
         crops: squares taken from each photograph.
         pairs: the plan ends with so many samples that are not refused, if there are as many.
+
+    Example:
+        >>> shards = plan([], 16)
+        >>> len(shards), shards.samples
+        (0, 0)
     """
     return ShardPlan(photo_table(photos), shard_size, refused or {}, crops=crops, pairs=pairs)
 
@@ -121,6 +126,11 @@ def shard_path(shard: PlannedShard | int, *, folder: Place, task: str) -> ShardP
         shard: the shard, or its index alone.
         folder: of all shards of the run.
         task: ``vif``, ``mif``, ``mfif`` or ``mef``.
+
+    Example:
+        >>> from pathlib import Path
+        >>> str(shard_path(3, folder=Path("shards"), task="vif").table)
+        'shards/vif-train-000003.parquet'
     """
     return ShardPath.of(folder, task, SPLIT, shard.index if isinstance(shard, PlannedShard) else shard)
 

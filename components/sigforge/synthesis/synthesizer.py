@@ -230,6 +230,11 @@ def focus_mask(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
     Returns:
         (height, width) in [0, 1], 1 where the photograph is sharp.
+
+    Example:
+        >>> mask = focus_mask(64, 96, np.random.default_rng(0))
+        >>> mask.shape, bool(0 <= mask.min() < 0.1), bool(0.9 < mask.max() <= 1)
+        ((64, 96), True, True)
     """
     coarse = rng.standard_normal((MASK_SCALE, MASK_SCALE)).astype(np.float32)
     field = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)

@@ -33,6 +33,10 @@ def centre(plane: np.ndarray, multiple: int, minimum: int, *, side: int = SIDE) 
 
     Returns:
         (1, 1, h, w), float32.
+
+    Example:
+        >>> centre(np.zeros((100, 300), np.float32), 8, 16).shape
+        torch.Size([1, 1, 96, 256])
     """
     height, width = (min(size, side) for size in plane.shape)
     top, left = (plane.shape[0] - height) // 2, (plane.shape[1] - width) // 2

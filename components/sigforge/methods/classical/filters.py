@@ -102,6 +102,10 @@ def gaussian(image: Tensor, radius: int, sigma: float) -> Tensor:
         image: ``(..., H, W)``; edges are repeated.
         radius: in pixels.
         sigma: in pixels.
+
+    Example:
+        >>> gaussian(torch.ones(4, 4), 2, 1.0).round(decimals=5).unique()
+        tensor([1.])
     """
     weights = [exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
     return separable(image, [weight / sum(weights) for weight in weights])

@@ -48,6 +48,10 @@ def laplacian_pyramid(image: Tensor, levels: int, *, a: float) -> list[Tensor]:
 
     Returns:
         ``levels + 1`` tensors; each has half the sides of the one before, rounded up.
+
+    Example:
+        >>> [tuple(layer.shape) for layer in laplacian_pyramid(torch.zeros(7, 9), 2, a=0.4)]
+        [(7, 9), (4, 5), (2, 3)]
     """
     gaussian = gaussian_pyramid(image, levels, a=a)
     details = [fine - expand(coarse, fine.shape[-2:], a=a) for fine, coarse in pairwise(gaussian)]
@@ -80,6 +84,10 @@ def expand(image: Tensor, size: Sequence[int], *, a: float) -> Tensor:
         image: ``(..., H, W)``.
         size: height and width of the result, at most twice those of ``image``.
         a: centre weight of the generating kernel.
+
+    Example:
+        >>> expand(torch.ones(2, 3), (4, 5), a=0.4).unique()
+        tensor([1.])
     """
     return _expand_dim(_expand_dim(image, size[0], -2, a), size[1], -1, a)
 

@@ -57,6 +57,10 @@ def decimate(image: Tensor, taps: Taps, dim: int) -> Tensor:
         image: any shape, of even length along ``dim``.
         taps: weights.
         dim: dimension to filter; it becomes half as long.
+
+    Example:
+        >>> decimate(torch.arange(4.0), (1.0, 1.0), -1)
+        tensor([1., 5.])
     """
     return _circular(image, taps, dim, -1).unfold(dim, 1, 2).squeeze(-1)
 

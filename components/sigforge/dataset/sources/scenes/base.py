@@ -134,6 +134,11 @@ def smooth_noise(rng: np.random.Generator, size: int, cells: int) -> Image:
 
     Returns:
         (size, size), float32.
+
+    Example:
+        >>> field = smooth_noise(np.random.default_rng(0), 64, 4)
+        >>> field.shape, round(float(field.mean()), 3) + 0.0, round(float(field.std()), 3)
+        ((64, 64), 0.0, 1.0)
     """
     grid = rng.standard_normal((cells + 1, cells + 1)).astype(np.float32)
     field = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)

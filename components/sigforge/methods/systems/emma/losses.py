@@ -126,6 +126,10 @@ def emma_total(terms: dict[str, Tensor], *, alpha_1: float = ALPHA_1, alpha_2: f
         terms: ``sense_a``, ``sense_b`` and ``equivariance``, each a scalar.
         alpha_1: weight of the second source's sensing loss.
         alpha_2: weight of the equivariance.
+
+    Example:
+        >>> emma_total({name: torch.tensor(1.0) for name in ("sense_a", "sense_b", "equivariance")})
+        tensor(2.1000)
     """
     return terms["sense_a"] + alpha_1 * terms["sense_b"] + alpha_2 * terms["equivariance"]
 

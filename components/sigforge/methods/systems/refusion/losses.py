@@ -51,6 +51,12 @@ def reconstruction_loss(rebuilt: Tensor, sources: Tensor, *, alpha2: float = 1.0
         rebuilt: (K, B, 1, H, W), the sources as rebuilt from the fused image.
         sources: (K, B, 1, H, W) in [0, 1].
         alpha2: weight of the gradient term.
+
+    Example:
+        >>> import torch
+        >>> sources = torch.rand(2, 1, 1, 8, 8)
+        >>> float(reconstruction_loss(sources, sources))
+        0.0
     """
     intensity = (sources - rebuilt) ** 2
     gradient = (gradients(sources) - gradients(rebuilt)) ** 2

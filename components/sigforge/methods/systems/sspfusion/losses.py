@@ -72,6 +72,11 @@ def fused_terms(fused: Tensor, a: Tensor, b: Tensor) -> dict[str, Tensor]:
 
     Returns:
         each a scalar, unweighted.
+
+    Example:
+        >>> a = torch.rand(1, 1, 16, 16)
+        >>> sorted(fused_terms(a, a, a))
+        ['grad', 'smooth', 'ssim']
     """
     terms = fusion_terms(fused, a, b)
     return {name: terms[ours] for name, ours in FUSION.items()}
