@@ -17,10 +17,14 @@ from sigforge.core.images import read_image
 from sigforge.core.seeds import rng_of
 from sigforge.methods.systems.defusion.views import Masked, cover
 from sigforge.methods.systems.defusion_pp.forms import KIND, build, load_defusion_pp
-from sigforge.methods.systems.defusion_pp.losses import frozen_encoder
 from sigforge.methods.systems.defusion_pp.options import DeFusionPPOptions
 from sigforge.methods.systems.defusion_pp.released import ReleasedDeFusionPP, TeacherHeads, positions, renamed
-from sigforge.methods.systems.defusion_pp.released_losses import WEIGHTS, ReleasedTraining, released_losses
+from sigforge.methods.systems.defusion_pp.released_losses import (
+    WEIGHTS,
+    ReleasedTraining,
+    frozen_tokens,
+    released_losses,
+)
 from sigforge.methods.weights import save_weights
 from sigforge.training.config import TrainConfig
 from sigforge.training.loop import fit
@@ -208,7 +212,7 @@ def pair(seed=1):
 
 
 def test_a_few_steps_lower_both_losses_and_leave_the_teachers_alone(tiny, tmp_path):
-    training = ReleasedTraining(tiny, [frozen_encoder(tiny) for _ in range(2)])
+    training = ReleasedTraining(tiny, [frozen_tokens(tiny) for _ in range(2)])
     before = [teacher.embed.weight.clone() for teacher in training.teachers]
     losses, device = released_losses(training), Device(torch.device("cpu"))
     batches = [masked(), pair()] * 15

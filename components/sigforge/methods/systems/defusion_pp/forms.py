@@ -3,16 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from sigforge.methods.systems.defusion_pp.network import DeFusionPP
 from sigforge.methods.systems.defusion_pp.released import ReleasedDeFusionPP
 from sigforge.methods.weights import load_model
 
 KIND = "defusion_pp"
 
+AnyForm = DeFusionPP | ReleasedDeFusionPP
+"""A network of either form."""
 
-def build(architecture: dict[str, Any]) -> nn.Module:
+
+def build(architecture: dict[str, Any]) -> AnyForm:
     """A network from what its file says of itself; files of form ``paper`` name no form.
 
     Example:
@@ -23,7 +24,7 @@ def build(architecture: dict[str, Any]) -> nn.Module:
     return ReleasedDeFusionPP(**sizes) if architecture.get("form") == "released" else DeFusionPP(**sizes)
 
 
-def load_defusion_pp(path: Path) -> nn.Module:
+def load_defusion_pp(path: Path) -> AnyForm:
     """A trained network from its file, which says how it is built.
 
     Raises:

@@ -39,7 +39,7 @@ class DeFusionPPTraining(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(2 * width, teacher.norm.normalized_shape[0]) for teacher in teachers)
 
 
-def frozen_encoder(net: nn.Module) -> nn.Module:
+def frozen_encoder(net: DeFusionPP) -> VitEncoder:
     """A frozen copy of the network's encoder as it is now, to serve as a teacher."""
     return copy.deepcopy(net.encoder).requires_grad_(False)
 

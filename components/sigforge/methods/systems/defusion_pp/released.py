@@ -30,6 +30,11 @@ class TokenLevels(NamedTuple):
     deep: Tensor
     shallow: Tensor
 
+    @property
+    def total(self) -> Tensor:
+        """Both added up."""
+        return self.deep + self.shallow
+
 
 class ReleasedFeatures(NamedTuple):
     """A decomposition: what both sources show, in the order that was asked for, and what either shows alone."""
@@ -103,7 +108,7 @@ class ReleasedDeFusionPP(nn.Module):
 
     def part_images(self, features: ReleasedFeatures, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
         """The images of what both show, and of what either shows alone."""
-        common, a, b = (part.deep + part.shallow for part in features)
+        common, a, b = (part.total for part in features)
         return self.show_common(common, grid), self.show_unique(a, grid), self.show_unique(b, grid)
 
     def masked_image(self, features: ReleasedFeatures, grid: Grid, kept: Tensor) -> Tensor:
@@ -226,9 +231,9 @@ class TeacherHeads(nn.Module):
     def forward(self, net: ReleasedDeFusionPP, sources: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Predictions of both teachers, and the normalised common tokens of both orders, of (2, B, C, H, W)."""
         a, b = (net.levels(source) for source in sources)
-        commons = [sum(net._common(*order)) for order in ((a, b), (b, a))]
-        commons = [F.layer_norm(tokens, tokens.shape[-1:]) for tokens in commons]
-        uniques = [sum(net._unique(b, a)), sum(net._unique(a, b))]
+        totals = [net._common(*order).total for order in ((a, b), (b, a))]
+        commons = [F.layer_norm(tokens, tokens.shape[-1:]) for tokens in totals]
+        uniques = [net._unique(b, a).total, net._unique(a, b).total]
         parts = zip(self.predict, self.norms, uniques, commons, strict=True)
         return [predict(norm(unique) + common) for predict, norm, unique, common in parts], commons
 

@@ -1,9 +1,10 @@
 """The objectives of DeFusion++'s authors: their weights, SSIM, one order of the common tokens, the same masked places.
 
 Means over the batch where theirs are sums, which Adam does not feel. Their teachers are ViT-B networks that were never
-public; :func:`~sigforge.methods.systems.defusion_pp.losses.frozen_encoder` makes ours.
+public; :func:`frozen_tokens` makes ours of a network that has learned the single-modal tasks.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -49,6 +50,11 @@ class ReleasedTraining(nn.Module):
         return self
 
 
+def frozen_tokens(net: ReleasedDeFusionPP) -> TokenEncoder:
+    """A frozen copy of the network's encoder as it is now, to serve as a teacher."""
+    return copy.deepcopy(net.encoder).requires_grad_(False)
+
+
 def released_losses(training: ReleasedTraining) -> Callable[[Masked | Pairs], dict[str, Tensor]]:
     """Batch to the loss of stage CUD (masked views) or MCUD (pairs of two modalities), and its unweighted terms."""
 
@@ -57,7 +63,7 @@ def released_losses(training: ReleasedTraining) -> Callable[[Masked | Pairs], di
         if isinstance(batch, Masked):
             with drawing(batch.seed, device):
                 terms = single_modal(training.net, batch.to(device))
-            return {"loss": sum(WEIGHTS[name] * term for name, term in terms.items()), **terms}
+            return {"loss": torch.stack([WEIGHTS[name] * term for name, term in terms.items()]).sum(), **terms}
         planes, indices = batch
         with drawing(seed_of("defusion_pp pairs", *indices.flatten().tolist()), device):
             terms = multi_modal(training, planes.to(device, non_blocking=True))
@@ -108,8 +114,8 @@ def multi_modal(training: ReleasedTraining, sources: Tensor) -> dict[str, Tensor
     predictions, commons = training.heads(training.net, images)
     with torch.no_grad():
         seen = [teacher(image)[-1] for teacher, image in zip(training.teachers, images, strict=True)]
-    modality = sum(F.l1_loss(*pair) for pair in zip(predictions, seen, strict=True))
-    return {"agreement": F.l1_loss(*commons), "modality": modality}
+    distances = [F.l1_loss(*pair) for pair in zip(predictions, seen, strict=True)]
+    return {"agreement": F.l1_loss(*commons), "modality": torch.stack(distances).sum()}
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from torch.utils.data import Dataset
 
 from sigforge.dataset.tasks import MULTI_MODAL
 from sigforge.methods.systems.defusion.views import Masked, MaskedViews, masked_views
-from sigforge.methods.systems.defusion_pp.forms import KIND, build
+from sigforge.methods.systems.defusion_pp.forms import KIND, AnyForm, build
 from sigforge.methods.systems.defusion_pp.losses import (
     DeFusionPPTraining,
     Pairs,
@@ -16,7 +16,7 @@ from sigforge.methods.systems.defusion_pp.losses import (
 )
 from sigforge.methods.systems.defusion_pp.options import DeFusionPPOptions
 from sigforge.methods.systems.defusion_pp.released import ReleasedDeFusionPP
-from sigforge.methods.systems.defusion_pp.released_losses import ReleasedTraining, released_losses
+from sigforge.methods.systems.defusion_pp.released_losses import ReleasedTraining, frozen_tokens, released_losses
 from sigforge.methods.systems.registry import system
 from sigforge.methods.systems.training import Material
 from sigforge.training.run import TrainingRun
@@ -41,26 +41,26 @@ def train_defusion_pp(options: DeFusionPPOptions, data: Material) -> Iterator[Tr
     size = options.network.architecture
     net = data.begin(build(size), KIND, size)
     facts, two_modalities = (KIND, size, net), data.task in MULTI_MODAL
-    alone, losses = taught_by([], net, options)
+    alone, losses = as_trained(net, options)
     views = masked_views(data, options.views, "views", channels=net.channels)
     yield TrainingRun(alone, views, losses, options.views, *facts, part="views" if two_modalities else "")
     if two_modalities:
-        taught, losses = taught_by([frozen_encoder(net) for _ in range(2)], net, options)
+        taught, losses = as_trained(net, options, teachers=2)
         views = masked_views(data, options.pairs, "both", channels=net.channels)
         both = ViewsAndPairs(views, data.crops(options.pairs, "pairs"))
         yield TrainingRun(taught, both, losses, options.pairs, *facts)
 
 
-def taught_by(teachers: list[nn.Module], net: nn.Module, options: DeFusionPPOptions) -> tuple[nn.Module, LossFunction]:
+def as_trained(net: AnyForm, options: DeFusionPPOptions, *, teachers: int = 0) -> tuple[nn.Module, LossFunction]:
     """What is trained, with what only its training needs, and its losses.
 
     Args:
-        teachers: encoders that are frozen, two or none.
         net: of either form.
         options: weights of the losses of form ``paper``.
+        teachers: how many frozen copies of its encoder teach it, two or none.
     """
     if isinstance(net, ReleasedDeFusionPP):
-        released = ReleasedTraining(net, teachers)
+        released = ReleasedTraining(net, [frozen_tokens(net) for _ in range(teachers)])
         return released, released_losses(released)
-    training = DeFusionPPTraining(net, teachers)
+    training = DeFusionPPTraining(net, [frozen_encoder(net) for _ in range(teachers)])
     return training, defusion_pp_losses(training, alpha=options.alpha, keep=options.keep)
