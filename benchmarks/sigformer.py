@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from sigforge.core.device import machine
-from sigforge.methods.loading import sigformer
+from sigforge.methods.sigfusion import sigformer
 from sigforge.methods.sigfusion.blocks import Attention, Embedding, Mlp, PatchesToImage, ToMap, ToSignals
 from sigforge.methods.sigfusion.sigformer import DecomposerLevel, SigFormer, SigFormerConfig
 
