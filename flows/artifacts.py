@@ -48,6 +48,16 @@ def shards(task: str) -> str:
     return f"## {task}: {samples} pairs in {len(done)} shards, {size / 1e6:.1f} MB\n\n{markdown_table(header, rows)}"
 
 
+def release(task: str) -> str:
+    """The card of the task's newest release, without the lines that are for the Hub."""
+    made = sorted((DATA / "publish").glob("*/provenance.json"), key=lambda path: path.stat().st_mtime)
+    newest = [path.parent for path in made if json.loads(path.read_text())["task"] == task][-1:]
+    if not newest:
+        return ""
+    page = (newest[0] / "README.md").read_text().split("---\n", 2)[-1]
+    return f"Release: `{newest[0].resolve()}`\n\n{page}"
+
+
 def overview(_part: str) -> str:
     """The scores of all tasks, and where the report lies."""
     tables = [scores(path.parent.name) for path in sorted((DATA / "evaluate").glob("*/summary.json"))]
@@ -72,4 +82,4 @@ def _cell(value: object) -> str:
     return escape_markdown(value) if isinstance(value, str) else str(value)
 
 
-TABLES: dict[str, Callable[[str], str]] = {"evaluate": scores, "synth": shards, "report": overview}
+TABLES: dict[str, Callable[[str], str]] = {"evaluate": scores, "synth": shards, "publish": release, "report": overview}

@@ -66,3 +66,16 @@ def test_overview_needs_the_report_and_shows_every_task():
 def test_nothing_made_nothing_published(target, monkeypatch):
     monkeypatch.setattr(artifacts, "create_markdown_artifact", lambda *_, **__: pytest.fail("published"))
     assert artifacts.publish(target) is None
+
+
+def test_the_card_of_the_newest_release():
+    import os
+
+    for number, (name, task) in enumerate((("a-1.0.0", "vif"), ("a-1.1.0", "vif"), ("b-1.0.0", "mef"))):
+        folder = Path("data/publish") / name
+        folder.mkdir(parents=True)
+        (folder / "provenance.json").write_text(f'{{"task": "{task}"}}')
+        os.utime(folder / "provenance.json", (number, number))
+        (folder / "README.md").write_text(f"---\nlicense: other\n---\n\n# {name}\n")
+    assert artifacts.release("vif").endswith("# a-1.1.0\n") and "license" not in artifacts.release("vif")
+    assert artifacts.release("mif") == ""

@@ -102,7 +102,7 @@ def fuse(
     sources = sources_of(a, b, source or [])
     if len(sources) > 2:
         return fuse_many(sources, out, task=task, model=model, options=option or [])
-    return fuse_inputs(*sources, out, task=task, model=model, options=option or [])
+    return fuse_inputs(sources[0], sources[1], out, task=task, model=model, options=option or [])
 
 
 @app.command(epilog="Example: sigforge score --a ir/ --b vis/ --fused gff/ --csv scores.csv")

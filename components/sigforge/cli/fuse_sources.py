@@ -1,11 +1,12 @@
 """``sigforge fuse --source``: more than two images of a scene, exposures or focus slices."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from sigforge.cli.console import say
 from sigforge.cli.fuse import options_from_texts, plan_outputs
@@ -106,7 +107,7 @@ def _fuse(
     device = pick_device().torch.type
     method = load(model, task, device=device)
     _require(method, model, task, max((len(job.paths) for job in jobs), default=2))
-    fuse = partial(method.fuse, **options_from_texts(method, options))
+    fuse: Callable[..., Tensor] = partial(method.fuse, **options_from_texts(method, options))  # type: ignore[arg-type]
     failed = 0
     with progress(f"fuse {task}", len(jobs)) as bar:
         for job, target in zip(jobs, targets, strict=True):

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from sigforge.cli.console import show
 from sigforge.dataset.hygiene.check import check_manifest
-from sigforge.dataset.hygiene.findings import counts
+from sigforge.dataset.hygiene.findings import HygieneFinding, counts
 
 
 def show_hygiene(where: Path, photos: Path | None, out: Path | None, *, workers: int) -> int:
@@ -24,7 +24,7 @@ def show_hygiene(where: Path, photos: Path | None, out: Path | None, *, workers:
     manifest = where / "pairs.parquet" if where.is_dir() else where
     shots = photos / "photos.parquet" if photos and photos.is_dir() else photos
     report = check_manifest(manifest, out or manifest.parent / "hygiene", photos=shots, workers=workers)
-    first = {}
+    first: dict[tuple[str, str], HygieneFinding] = {}
     for finding in report.findings:
         first.setdefault((finding.grade, finding.check), finding)
     table = Table("grade", "check", "findings", "the first")

@@ -214,12 +214,14 @@ def restore_colour_of(fused_y: Image, sources: Sequence[Image], policy: ColourPo
     policy = colour_policy(policy) if isinstance(policy, str) else policy
     coloured = [source for source in sources if not is_grey(source)]
     if not coloured:
-        return fused_y.clip(0, 1)
+        grey: Image = fused_y.clip(0, 1)
+        return grey
     if policy.chroma is chroma_of_second:
         coloured = coloured[-1:]
     offsets = zip(*(_chroma_offsets(source) for source in coloured), strict=True)
     chroma = (NEUTRAL + _weighted_mean(*planes) for planes in offsets)
-    return ycbcr_to_rgb(_stack(fused_y, *chroma)).clip(0, 1)
+    restored: Image = ycbcr_to_rgb(_stack(fused_y, *chroma)).clip(0, 1)
+    return restored
 
 
 def _luma(red: Image, green: Image, blue: Image) -> Image:
@@ -232,8 +234,9 @@ def _chroma_offsets(image: Image) -> tuple[Image, Image]:
 
 
 def _weighted_mean(*planes: Image) -> Image:
-    total = sum(abs(plane) for plane in planes)
-    mean: Image = sum(abs(plane) * plane for plane in planes) / (total + (total == 0))
+    total: Any = sum(abs(plane) for plane in planes)
+    summed: Any = sum(abs(plane) * plane for plane in planes)
+    mean: Image = summed / (total + (total == 0))
     return mean
 
 

@@ -187,10 +187,10 @@ def _as_written(tar: Path, rows: Sequence[SampleRow]) -> bool:
                 file.seek(position)
                 found = file.read(BLOCK)
                 name = found[:NAME_BYTES].rstrip(b"\0").decode("ascii", "replace")
-                size = int(row[f"{part}_size"] or 0)  # type: ignore[literal-required]
+                size = int(row[f"{part}_size"] or 0)
                 if _stem(name) != f"{row['key']}.{part}" or found != header(name, size):
                     return False
-                if row[f"{part}_offset"] != position + BLOCK:  # type: ignore[literal-required]
+                if row[f"{part}_offset"] != position + BLOCK:
                     return False
                 position += BLOCK + size + -size % BLOCK
         file.seek(position)

@@ -24,6 +24,12 @@ BLOCKS = 0.03
 Grade = Literal["wrong", "look", "note"]
 GRADES: tuple[Grade, ...] = ("wrong", "look", "note")
 
+_DUPLICATE: dict[bool, tuple[str, Grade]] = {True: ("duplicate_across", "wrong"), False: ("duplicate", "look")}
+_NEAR_DUPLICATE: dict[bool, tuple[str, Grade]] = {
+    True: ("near_duplicate_across", "wrong"),
+    False: ("near_duplicate", "note"),
+}
+
 FINDINGS = pa.schema(
     [
         pa.field("check", pa.string(), nullable=False),
@@ -104,7 +110,7 @@ def _duplicates(facts: Sequence[PairFacts]) -> Iterator[HygieneFinding]:
     for several in owners.values():
         for one, other in combinations(several, 2):
             across = one.pair.split != other.pair.split
-            check, grade = ("duplicate_across", "wrong") if across else ("duplicate", "look")
+            check, grade = _DUPLICATE[across]
             splits = f"{one.pair.split} and {other.pair.split}" if across else one.pair.split
             yield _finding(check, grade, one, other=other.pair.pair_id, detail=f"the same file in {splits}")
 
@@ -119,7 +125,7 @@ def _near_duplicates(facts: Sequence[PairFacts]) -> Iterator[HygieneFinding]:
             if {side.sha256 for side in one.sides} & {side.sha256 for side in other.sides}:
                 continue
             across = one.pair.split != other.pair.split
-            check, grade = ("near_duplicate_across", "wrong") if across else ("near_duplicate", "note")
+            check, grade = _NEAR_DUPLICATE[across]
             splits = " and ".join(fact.pair.split or "no split" for fact in (one, other))
             told = f"{apart[place]} of 64 hash bits differ; {splits}"
             yield _finding(check, grade, one, other=other.pair.pair_id, value=float(apart[place]), detail=told)
