@@ -2,8 +2,7 @@
 
 import sys
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from sigforge.core.escape import escape_terminal
@@ -11,7 +10,7 @@ from sigforge.core.escape import escape_terminal
 PIPE_WIDTH = 1000
 
 
-def show(table: Table) -> None:
+def show(table: RenderableType) -> None:
     """Print a table to stdout; outside a terminal no cell is wrapped or cut."""
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 

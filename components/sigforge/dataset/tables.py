@@ -109,7 +109,7 @@ def write_table(records: Iterable[object], path: str | Place, schema: pa.Schema)
     """
     rows = [{name: getattr(record, name) for name in schema.names} for record in records]
     rows.sort(key=lambda row: [(value is not None, value) for value in row.values()])
-    _refuse_doubles(rows, (schema.metadata or {}).get(b"key", b"").decode(), path)
+    _refuse_doubles(rows, (schema.metadata or {}).get(b"key", b"").decode(), str(path))
     with atomic_path(path) as temporary:
         # Every choice that reaches the bytes is spelt out, so that a new default of pyarrow changes nothing.
         pq.write_table(

@@ -100,9 +100,8 @@ def _differences(stored: dict, wanted: dict, within: str = "") -> list[tuple[str
         if isinstance(mine, dict) and isinstance(yours, dict):
             found += _differences(mine, yours, f"{within}{key}.")
         elif mine != yours:
-            found.append(
-                (f"{within}{key}", *("given" if isinstance(value, dict) else value for value in (mine, yours)))
-            )
+            mine, yours = ("given" if isinstance(value, dict) else value for value in (mine, yours))
+            found.append((f"{within}{key}", mine, yours))
     return found
 
 

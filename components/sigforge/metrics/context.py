@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, TypeVar
 
 import torch
@@ -105,9 +105,8 @@ class MetricContext:
         if self.values.dtype != torch.uint8:
             return count(self.levels)
         height = self.values.shape[-2]
-        parts = self.values.split(ROWS, dim=-2)
-        total: Tensor = sum(count(part.long()) * (part.shape[-2] / height) for part in parts)
-        return total
+        parts = torch.split(self.values, ROWS, dim=-2)
+        return reduce(torch.add, (count(part.long()) * (part.shape[-2] / height) for part in parts))
 
     @cached_property
     def sobel(self) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """Metrics on first derivatives."""
 
 import math
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -110,13 +111,12 @@ def nabf(context: MetricContext) -> Tensor:
 
 def _edge_quality(context: MetricContext) -> Tensor:
     """Mean Q by each source alone, then by all of them together, (n + 1, B)."""
-    total = 0.0
+    sums = []
     for band in bands(context, halo=1):
         quality, source = (maps[..., band.inner, :] for maps in _edges_kept(band.context))
         together = (quality * source).sum(0) / source.sum(0)
-        total = total + torch.cat((quality, together[None])).sum((-2, -1))
-    mean: Tensor = total / math.prod(context.values.shape[-2:])
-    return mean
+        sums.append(torch.cat((quality, together[None])).sum((-2, -1)))
+    return reduce(torch.add, sums) / math.prod(context.values.shape[-2:])
 
 
 def _edges_kept(context: MetricContext) -> tuple[Tensor, Tensor]:

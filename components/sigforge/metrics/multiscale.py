@@ -1,5 +1,7 @@
 """Metrics on wavelet decompositions."""
 
+from functools import reduce
+
 import torch
 from torch import Tensor
 
@@ -46,7 +48,8 @@ def q_m_by_source(context: MetricContext) -> Tensor:
 def _details_kept(context: MetricContext) -> tuple[Tensor, Tensor]:
     """Sums over the pixels of E W and of W, for every level and source, each (2, n, B)."""
     # Bands of whole blocks of 4 x 4: an odd last row is dropped in the last one, as it is in the image.
-    total: Tensor = sum(_details_of(band.context.planes[..., band.inner, :]) for band in bands(context, multiple=4))
+    parts = (_details_of(band.context.planes[..., band.inner, :]) for band in bands(context, multiple=4))
+    total = reduce(torch.add, parts)
     return total[0], total[1]
 
 

@@ -61,11 +61,11 @@ def _features_kept(context: MetricContext) -> Tensor:
         maps = [torch.stack(one).view(shape) for one in zip(*alone, strict=True)]
     else:
         maps = [one.view(shape) for one in phase_congruency(context.planes.flatten(0, 1))]
-    counts, sums = 0.0, 0.0
+    found = []
     for parts in zip(*(in_bands(one, halo=len(_WINDOW) // 2) for one in maps), strict=True):
-        count, likeness = _likeness_in([part for part, _ in parts], parts[0][1])
-        counts, sums = counts + count, sums + likeness
-    quality = sums.prod(0) / counts ** len(maps)
+        found.append(_likeness_in([part for part, _ in parts], parts[0][1]))
+    counts, sums = (reduce(torch.add, column) for column in zip(*found, strict=True))
+    quality: Tensor = sums.prod(0) / counts ** len(maps)
     blank = context.values[-1].amax((-2, -1)) == context.values[-1].amin((-2, -1))
     return torch.where(blank, math.nan, quality)
 

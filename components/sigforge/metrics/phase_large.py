@@ -59,9 +59,9 @@ def _scale_spectra(image: Tensor) -> list[Tensor]:
     scales = []
     for length in WAVELENGTHS:
         scale = torch.empty(image.shape, dtype=torch.complex64, device=image.device)
-        for (start, stop), rows in zip(
-            rows_of_bands(*image.shape), _radial(*image.shape, length, image.device), strict=True
-        ):
+        height, width = image.shape
+        radial = _radial(height, width, length, image.device)
+        for (start, stop), rows in zip(rows_of_bands(height, width), radial, strict=True):
             scale[start:stop] = spectra[start:stop] * rows
         scales.append(scale)
     return scales

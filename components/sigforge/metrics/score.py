@@ -89,5 +89,5 @@ def _grey_levels(image: Tensor, name: str, kind: torch.dtype) -> Tensor:
         if count := int(image.isnan().sum()):
             raise ValueError(f"{name} has {count} NaN pixels; mend the image or leave it out")
         raise ValueError(f"{name} has values from {low:g} to {high:g}; expected [0, 1]")
-    parts = (part.double().mul_(255).round_().to(kind) for part in image.squeeze(1).split(ROWS, dim=-2))
+    parts = (part.double().mul_(255).round_().to(kind) for part in torch.split(image.squeeze(1), ROWS, dim=-2))
     return torch.cat(list(parts), dim=-2)

@@ -13,6 +13,7 @@ import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from torch import Tensor
 
 from sigforge.core.errors import UserError
 from sigforge.dataset.tasks import TASKS
@@ -98,7 +99,7 @@ def external_method(name: str, options: dict[str, object]) -> FusionMethod:
     parsed = parse_external(name, options)
     origin = parsed.command if isinstance(parsed, CommandOptions) else parsed.path
 
-    def refuse(sources: object) -> None:
+    def refuse(sources: Tensor) -> Tensor:
         raise UserError(f"{name} is external ({parsed.external}): it fuses in stage 'fuse' alone")
 
     return FusionMethod(

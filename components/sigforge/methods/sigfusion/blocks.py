@@ -178,9 +178,10 @@ class PatchesToImage(nn.Module):
         super().__init__()
         self.patch, self.margin = patch, margin if window > patch else 0
         self.pixels = nn.ConvTranspose2d(width, 1, window, stride=patch)
-        self.refine = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.GELU(), nn.Conv2d(16, 1, 3, padding=1))
-        nn.init.zeros_(self.refine[-1].weight)
-        nn.init.zeros_(self.refine[-1].bias)
+        first, last = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 1, 3, padding=1)
+        self.refine = nn.Sequential(first, nn.GELU(), last)
+        for value in last.parameters():
+            nn.init.zeros_(value)
 
     def forward(self, x: Tensor) -> Tensor:
         image = self.pixels(x)

@@ -98,11 +98,13 @@ def dominance(sigformer: SigFormer, own: Tensor, other: Tensor, boundaries: tupl
     if boundaries is None:
         parts = sigformer.decompose_together(torch.stack([own, other]))
     else:
-        parts = tuple(sigformer.decompose(plane, boundaries) for plane in (own, other))
+        parts = sigformer.decompose(own, boundaries), sigformer.decompose(other, boundaries)
     means = [pool_to_tokens(plane, config) for plane in (own, other)]
     energies = [subband_energies(one, config) for one in parts]
     shares = (energies[0] + FLOOR) / (energies[0] + energies[1] + 2 * FLOOR)
-    return torch.cat([0.5 + surroundings(means[0] - means[1]) / 2, shares, _polarity(*parts, config)], dim=1)
+    return torch.cat(
+        [0.5 + surroundings(means[0] - means[1]) / 2, shares, _polarity(parts[0], parts[1], config)], dim=1
+    )
 
 
 def _polarity(a: Subbands, b: Subbands, config: SigFormerConfig) -> Tensor:

@@ -35,15 +35,12 @@ class Merge(nn.Module):
         super().__init__()
         together = sources * channels
         self.mean = convolution(together, channels, 1)
-        self.choose = nn.Sequential(
-            convolution(together, 2 * together, 1, bias=False),
-            nn.GELU(),
-            convolution(2 * together, channels, 1, bias=False),
-        )
+        first = convolution(together, 2 * together, 1, bias=False)
+        last = convolution(2 * together, channels, 1, bias=False)
+        self.choose = nn.Sequential(first, nn.GELU(), last)
         with torch.no_grad():
-            self.mean.weight.zero_()
-            self.mean.bias.zero_()
-            self.choose[-1].weight.zero_()
+            for value in (*self.mean.parameters(), *last.parameters()):
+                value.zero_()
             for source in range(sources):
                 self.mean.weight[range(channels), range(source * channels, (source + 1) * channels)] = 1 / sources
 

@@ -93,18 +93,18 @@ class SelectHead(nn.Module):
         for layer in (self.weigh, self.weigh_plane):
             for value in layer.parameters() if layer else ():
                 nn.init.zeros_(value)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs leave it out
 
     def forward(self, sources: Tensor, decoded: Decoded | None = None) -> Fused:
         """Sources (n, B, 1, H, W) in [0, 1], n >= 2, to their fusion."""
         own = self._own(sources, decoded.strengths if decoded else ())
         seen = self.stem(own).unflatten(0, (len(sources), -1))
         around = self.together(seen.mean(0))
-        if decoded:
+        if decoded and self.read_plane is not None:
             around = around + self._features(decoded, sources.shape[-2:]) + self.read_plane(decoded.plane - 0.5)
         hidden = self.body(F.gelu(seen + around).flatten(0, 1))
         scores, candidates = self.weigh(hidden).unflatten(0, (len(sources), -1)), sources
-        if decoded:
+        if decoded and self.weigh_plane is not None:
             plane = decoded.plane.clamp(sources.amin(0), sources.amax(0))
             mean = hidden.unflatten(0, (len(sources), -1)).mean(0)
             scores = torch.cat([scores, self.weigh_plane(mean)[None]])
@@ -113,6 +113,8 @@ class SelectHead(nn.Module):
         return Fused((weights * candidates).sum(0), decoded.plane if decoded else None, weights)
 
     def _features(self, decoded: Decoded, size: tuple[int, ...]) -> Tensor:
+        if self.read is None:
+            raise ValueError("this head was built without SigFormer's features")
         return _enlarged(self.read(decoded.features), size)
 
     def _own(self, sources: Tensor, strengths: Sequence[Tensor]) -> Tensor:

@@ -4,7 +4,7 @@ Wang et al., "SigFusion", AAAI 2026, Eq. (5); the paper's appendix with the laye
 the sliding form of the MLP are ours (``docs/decisions.md``). Every modulator starts as the identity.
 """
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -101,6 +101,8 @@ class LowGate(nn.Module):
         is_luma: of a chroma plane nothing is brighter at the start.
     """
 
+    direction: Tensor
+
     def __init__(self, config: SigFormerConfig, direction: Tensor, *, is_luma: bool = True) -> None:
         super().__init__()
         name = config.subbands[0]
@@ -109,7 +111,7 @@ class LowGate(nn.Module):
         self.register_buffer("direction", direction.view(1, -1, 1, 1).clone())
         with torch.no_grad():
             # Half of what is brighter: fused images lie between both sources, more or less.
-            self.shift.direct.weight[:, 0, 0, 0] = direction * is_luma
+            cast(Tensor, self.shift.direct.weight)[:, 0, 0, 0] = direction * is_luma
 
     def forward(self, low: Tensor, maps: Tensor) -> Tensor:
         along = (low * self.direction).sum(dim=1, keepdim=True) / self.direction.square().sum()
@@ -148,13 +150,15 @@ class SignalModulator(nn.Module):
     ) -> None:
         super().__init__()
         low, high = sm in ("all", "no_high"), sm in ("all", "no_low")
-        made = {config.subbands[0]: LowModulator(config.width, config.heads, config.share)} if low else {}
+        made: dict[str, nn.Module] = (
+            {config.subbands[0]: LowModulator(config.width, config.heads, config.share)} if low else {}
+        )
         made |= {name: HighModulator(config.signals) for name in config.subbands[1:]} if high else {}
         self.config = config
         self.modulators = nn.ModuleDict(made)
         self.gates = None
         if direction is not None:
-            gates = {name: HighGate(config, name) for name in config.subbands[1:] if name in made}
+            gates: dict[str, nn.Module] = {name: HighGate(config, name) for name in config.subbands[1:] if name in made}
             gates |= {name: LowGate(config, direction, is_luma=is_luma) for name in config.subbands[:1] if name in made}
             self.gates = nn.ModuleDict(gates)
 
@@ -178,7 +182,8 @@ class SignalModulator(nn.Module):
         def change(name: str, values: Tensor) -> Tensor:
             if name not in self.modulators:
                 return values
-            return self.modulators[name](values if maps is None else self.gates[name](values, maps))
+            gated = values if maps is None or self.gates is None else self.gates[name](values, maps)
+            return cast(Tensor, self.modulators[name](gated))
 
         return parts.map(change)
 

@@ -111,7 +111,7 @@ class Plgn(nn.Module):
         """
         with torch.no_grad():
             source = self.sigformer.decompose(fused)
-            maps = None if sources is None else dominance(self.sigformer, *sources, source.boundaries)
+            maps = None if sources is None else dominance(self.sigformer, sources[0], sources[1], source.boundaries)
             goal = self.sigformer.decompose(target, source.boundaries)
             identity_signal = subband_mse(source, goal)
             identity_pixel = F.mse_loss(self.sigformer.reconstruct(source), target)

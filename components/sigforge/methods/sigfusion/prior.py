@@ -41,6 +41,7 @@ class DominancePrior(nn.Module):
 
     maps: Tensor
     styles: Tensor
+    follows: Tensor
     spread: Tensor
     alike: Tensor
 

@@ -7,7 +7,7 @@ boundaries open; what stands here is listed with reasons in ``docs/decisions.md`
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -304,7 +304,7 @@ def start_isometric(model: SigFormer) -> None:
     with torch.no_grad():
         model.embed.tokens.weight[:kept, 0] = functions
         model.to_image.pixels.weight.zero_()
-        model.to_image.pixels.bias.zero_()
+        nn.init.zeros_(cast(Tensor, model.to_image.pixels.bias))
         model.to_image.pixels.weight[:kept, 0] = functions / 2 ** (config.levels * doubled)
         for level in (*model.decomposer, *model.reconstructor):
             for branch in (level.attention.project, level.mlp.down, level.to_signals.mix, level.to_map.mix):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,7 +79,8 @@ def _with_parts(
     total: Tensor, terms: dict[str, Tensor], fused: Fused, labels: Tensor, supervision: Supervision
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """With the decoded plane judged, too, and the shares watched."""
-    shortfall = (supervision.share - fused.weights.float().mean((1, 2, 3, 4))).clamp(min=0).square().sum()
+    weights: Any = fused.weights
+    shortfall = (supervision.share - weights.float().mean((1, 2, 3, 4))).clamp(min=0).square().sum()
     parts = {"shortfall": shortfall}
     total = total + GUARD * shortfall
     if fused.decoded is not None and supervision.decoded:
@@ -88,5 +90,6 @@ def _with_parts(
 
 
 def _device(explain: Explain) -> torch.device:
-    owner = getattr(explain, "__self__", explain)
-    return next(owner.parameters()).device
+    owner: Any = getattr(explain, "__self__", explain)
+    device: torch.device = next(owner.parameters()).device
+    return device

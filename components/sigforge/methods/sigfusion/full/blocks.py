@@ -91,6 +91,8 @@ class SideSignals(nn.Module):
 
     def signals(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W), sides multiples of ``pool``, to (B, signals, H W / pool^2)."""
+        if self.reduce is None:
+            raise ValueError("these signals become maps only")
         small = self.reduce(F.avg_pool2d(x, self.pool))
         return (small.mT if self.turned else small).flatten(2)
 

@@ -1,5 +1,7 @@
 """The fusion network on the full-resolution SigFormer, ``sigformer.form: full``."""
 
+from typing import Any
+
 from torch import Tensor
 
 from sigforge.methods.sigfusion.full.network import FullConfig, FullMerge, FullSigFormer, FullSubbands
@@ -37,6 +39,6 @@ class FullFusion(FusionNetwork):
         return Decoded(self.sigformer.picture(features), features, self._strengths(parts, sources))
 
     def _strengths(self, parts: FullSubbands, sources: Tensor) -> list[Tensor]:
-        levels = zip(self.sigformer.decomposer, parts.high, strict=True)
+        levels: Any = zip(self.sigformer.decomposer, parts.high, strict=True)
         maps = (level.side.strength(high, sources.shape[-2:]) for level, high in levels)
         return [each.unflatten(0, sources.shape[:2]) for each in maps]

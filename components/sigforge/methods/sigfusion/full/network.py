@@ -121,7 +121,7 @@ class FullSigFormer(nn.Module):
         self.reconstructor = nn.ModuleList(FullReconstructor(config, level, reads=False) for level in levels)
         self.to_image = nn.Conv2d(config.width, 1, 3, **padding)
         self._start_exact()
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs leave it out
 
     def _start_exact(self) -> None:
         """Channel 0 is the plane, the next ones its 3x3 cosines; the picture is read from channel 0."""
@@ -174,15 +174,15 @@ class FullMerge(nn.Module):
         self.high = nn.ModuleList(
             nn.ModuleList(MergeGate(nn.Conv1d, config.signals, 9) for _ in range(1, config.bands)) for _ in config.pools
         )
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs leave it out
 
     def forward(self, parts: FullSubbands, sources: int) -> FullSubbands:
         """Subbands of (sources*B) planes to those of B pictures."""
         low = self.low(parts.low.unflatten(0, (sources, -1)))
-        high = tuple(self._high(*each, sources) for each in zip(self.high, parts.high, strict=True))
+        high = tuple(self._high(gates, each, sources) for gates, each in zip(self.high, parts.high, strict=True))
         return FullSubbands(low, high, tuple(cuts[: len(low)] for cuts in parts.boundaries))
 
     @staticmethod
-    def _high(gates: nn.ModuleList, high: Tensor, sources: int) -> Tensor:
+    def _high(gates: Any, high: Tensor, sources: int) -> Tensor:
         bands = (gate(high[..., band, :].unflatten(0, (sources, -1))) for band, gate in enumerate(gates))
         return torch.stack(list(bands), dim=-2)

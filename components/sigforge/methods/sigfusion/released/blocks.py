@@ -117,7 +117,7 @@ class EncoderBlock(Block):
         super().__init__(width)
         self.side = SidePath(width)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
         """The map, the bands (B, 3, 1024) and their filters."""
         x = self.attend(x)
         bands, filters, _ = analyse(self.side.signal(x))
@@ -145,7 +145,7 @@ class DecoderBlock(Block):
         low = self.side.signal(x)[:, None]
         return self.side.map(synthesise(torch.cat([low, bands[:, 1:]], dim=1), filters), x.shape[-2:])
 
-    def forward(self, x: Tensor, bands: Tensor, filters: Tensor) -> Tensor:
+    def forward(self, x: Tensor, bands: Tensor, filters: Tensor) -> Tensor:  # type: ignore[override]
         """The block on ``x`` with the synthesis added.
 
         Args:

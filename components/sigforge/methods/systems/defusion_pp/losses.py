@@ -7,6 +7,7 @@ are ViT-B, one per modality, trained on data we do not have: ``teachers`` are wh
 
 import copy
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -41,7 +42,7 @@ class DeFusionPPTraining(nn.Module):
 
 def frozen_encoder(net: DeFusionPP) -> VitEncoder:
     """A frozen copy of the network's encoder as it is now, to serve as a teacher."""
-    return copy.deepcopy(net.encoder).requires_grad_(False)
+    return copy.deepcopy(cast(nn.Module, net.encoder)).requires_grad_(False)
 
 
 def defusion_pp_losses(
@@ -126,7 +127,8 @@ def _modality(training: DeFusionPPTraining, features: Features, sources: Tensor)
     """Distance of what each unique feature says, together with the common one, to what the source's teacher sees."""
     total = sources.new_zeros(())
     uniques = (features.unique_a, features.unique_b)
-    for teacher, head, unique, source in zip(training.teachers, training.heads, uniques, sources, strict=True):
+    teachers: Any = training.teachers
+    for teacher, head, unique, source in zip(teachers, training.heads, uniques, sources, strict=True):
         with torch.no_grad():
             seen = teacher(source.expand(-1, teacher.embed.in_channels, -1, -1))
         total = total + F.l1_loss(head(torch.cat([unique, features.common], dim=-1)), seen)
