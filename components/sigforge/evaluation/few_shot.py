@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from sigforge.core.device import Device, pick_device
 from sigforge.core.errors import UserError
-from sigforge.core.seeds import rng_of, seed_of
+from sigforge.core.seeds import SeedNames, rng_of, seed_of
 from sigforge.evaluation.both import both_ranks
 from sigforge.evaluation.statistics import bootstrap_interval
 from sigforge.methods.sigfusion.training import Supervision, explained_losses
@@ -215,7 +215,7 @@ def few_shot_markdown(task: str, gains: Sequence[FewShotGain], plan: FewShotPlan
     return "\n".join(lines) + "\n"
 
 
-def _phases(task: str, synthetic, chosen, plan: FewShotPlan, names: tuple[object, ...]) -> TwoPhases:
+def _phases(task: str, synthetic, chosen, plan: FewShotPlan, names: SeedNames) -> TwoPhases:
     options: dict[str, Any] = {"batch": plan.batch, "crop": plan.crop, "turns": task != "vif"}
     real = CropBatches(chosen.__getitem__, len(chosen), names=(*names, "real"), **options)
     before = None

@@ -125,7 +125,8 @@ def load_network(method: PublishedMethod, task: str | None = None) -> PublishedN
         net.load_state_dict(state)
     except RuntimeError:  # of names and shapes
         raise UserError(f"{path}: converted by another version of SigForge: {weights.advice}") from None
-    return net.to(memory_format=net.memory_format).eval().requires_grad_(False)
+    net.to(memory_format=net.memory_format)  # type: ignore[call-overload]  # torch's stubs leave it out
+    return net.eval().requires_grad_(False)
 
 
 def _origin(weights: Weights) -> dict[str, str]:

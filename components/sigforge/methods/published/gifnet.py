@@ -5,7 +5,7 @@ transformer blocks are those of Song et al., "Vision Transformers for Single Ima
 windows shifted by reflected padding and no mask, a depthwise branch on the values, norms over the whole image.
 """
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -112,13 +112,13 @@ class GifNetBlock(nn.Module):
 
     def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """Both streams (B, 98, H, W); where windows are not shifted, the first is asked by the second's queries."""
-        bias = self.bias()
-        normed = [stream.norm(x) for stream, x in zip(self.streams, (first, second), strict=True)]
-        pairs = [s.query_key(n[0]).chunk(2, dim=1) for s, n in zip(self.streams, normed, strict=True)]
+        bias, streams = self.bias(), [cast(Stream, stream) for stream in self.streams]
+        normed = [stream.norm(x) for stream, x in zip(streams, (first, second), strict=True)]
+        pairs = [s.query_key(n[0]).chunk(2, dim=1) for s, n in zip(streams, normed, strict=True)]
         query, key = zip(*pairs, strict=True)
         queries = (query[0] if self.shift else query[1], query[1])
         out = []
-        parts = zip(self.streams, (first, second), queries, key, normed, strict=True)
+        parts = zip(streams, (first, second), queries, key, normed, strict=True)
         for stream, x, q, k, (n, scale, offset) in parts:
             x = x + scale * stream.attend(q, k, stream.value(n), bias, self.shift) + offset
             out.append(x + stream.mlp(x))

@@ -98,26 +98,16 @@ def _register(name: str, weights: dict[Task, Weights], notes: str) -> None:
     )
 
 
+_FILES: dict[Task, tuple[str, str]] = {
+    "vif": ("ir_vis/models/TNO.model", "5d96ad1812c61e005edb439c85e341bac91c7bf275f1a41cd20a0a62769b2dbb"),
+    "mif": ("medical/models/harvard.model", "f8537a378d5b980fc190897eb94981fc74ab8afb5d362e7aada86b672455584d"),
+    "mfif": ("multi-focus/models/Final.model", "2c1bcfb97a27d9f8f2fe52c907b821d0e01cf5d50ad7e2cbb04014baa0b5d491"),
+    "mef": ("multi-exposure/models/Final.model", "d48691ab1f3e2ae64d381bfd6d3cc85554936c30de3fbc6fcd3a5820e1791575"),
+}
 _STRETCHED = "stretched to the full range as the authors save it (option stretch)"
 _register(
     "mufusion",
-    {
-        task: _weights(f"mufusion-{task}", path, sha256)
-        for task, path, sha256 in (
-            ("vif", "ir_vis/models/TNO.model", "5d96ad1812c61e005edb439c85e341bac91c7bf275f1a41cd20a0a62769b2dbb"),
-            ("mif", "medical/models/harvard.model", "f8537a378d5b980fc190897eb94981fc74ab8afb5d362e7aada86b672455584d"),
-            (
-                "mfif",
-                "multi-focus/models/Final.model",
-                "2c1bcfb97a27d9f8f2fe52c907b821d0e01cf5d50ad7e2cbb04014baa0b5d491",
-            ),
-            (
-                "mef",
-                "multi-exposure/models/Final.model",
-                "d48691ab1f3e2ae64d381bfd6d3cc85554936c30de3fbc6fcd3a5820e1791575",
-            ),
-        )
-    },
+    {task: _weights(f"mufusion-{task}", path, sha256) for task, (path, sha256) in _FILES.items()},
     f"{_STRETCHED}; vif: trained on TNO; mif: takes the first source for PET, so that CT comes out soft",
 )
 _register(

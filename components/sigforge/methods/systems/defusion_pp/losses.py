@@ -7,7 +7,7 @@ are ViT-B, one per modality, trained on data we do not have: ``teachers`` are wh
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +42,7 @@ class DeFusionPPTraining(nn.Module):
 
 def frozen_encoder(net: DeFusionPP) -> VitEncoder:
     """A frozen copy of the network's encoder as it is now, to serve as a teacher."""
-    return copy.deepcopy(cast(nn.Module, net.encoder)).requires_grad_(False)
+    return copy.deepcopy(net.encoder).requires_grad_(False)
 
 
 def defusion_pp_losses(

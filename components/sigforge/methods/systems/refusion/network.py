@@ -7,6 +7,7 @@ rebuilt as what the fused image lacks of them.
 """
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +50,7 @@ class Reconstruction(nn.Module):
             nn.Sequential(*(Restormer(width) for _ in range(BLOCKS)), _conv(width, 1)) for _ in range(2)
         )
         for branch in self.branches:
-            nn.init.zeros_(branch[-1].weight)
+            nn.init.zeros_(cast(nn.Conv2d, cast(nn.Sequential, branch)[-1]).weight)
 
     def forward(self, fused: Tensor) -> Tensor:
         """(B, 1, H, W) in [0, 1] to (2, B, 1, H, W), which may leave that range."""
