@@ -12,7 +12,7 @@ from sigforge.metrics.context import MetricContext
 
 WHOLE = 2**22
 """Pixels of an image that is not cut: 4 million, as 2048 x 2048."""
-BAND = 2**20
+BAND = 2**18
 """Pixels of a band of a larger one."""
 
 
@@ -40,7 +40,7 @@ def rows_of_bands(height: int, width: int, multiple: int = 1) -> list[tuple[int,
 
     Example:
         >>> rows_of_bands(100, 100), rows_of_bands(4096, 4096)[:2], len(rows_of_bands(4096, 4096))
-        ([(0, 100)], [(0, 256), (256, 512)], 16)
+        ([(0, 100)], [(0, 64), (64, 128)], 64)
     """
     if not is_large(height * width):
         return [(0, height)]

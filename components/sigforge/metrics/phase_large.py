@@ -1,11 +1,11 @@
-"""Phase congruency of one large image: the values of :mod:`~sigforge.metrics.phase_congruency`, in 120 bytes a pixel.
+"""Phase congruency of one large image: the values of :mod:`~sigforge.metrics.phase_congruency`, in 130 bytes a pixel.
 
 The transforms need the whole image, but filters are made band by band when they are needed, and what follows the
 transforms is done band by band. Filters and maps of a batch would take 700 bytes a pixel.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import torch
@@ -39,18 +39,26 @@ def large_phase_congruency(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     scales = _scale_spectra(image)
     sums = torch.zeros((5, height, width), device=image.device)
     for angle, gain in zip(ORIENTATIONS, _noise_gains(height, width, image.device), strict=True):
-        angular = torch.cat([rows.float() for rows in _angular(height, width, angle, image.device)])
-        responses = [torch.fft.ifft2(scale * angular) for scale in scales]
-        threshold = noise_threshold(responses[0].real[None], responses[0].imag[None], gain)
-        for start, stop in rows_of_bands(height, width):
-            part = [(one.real[None, start:stop].clone(), one.imag[None, start:stop].clone()) for one in responses]
-            accumulate(sums[:, None, start:stop], part, threshold, angle)
+        _add_orientation(sums, scales, angle, gain)
+    del scales
     energies, amplitudes, cxx, cyy, cxy = sums
     energies.div_(amplitudes.add_(EPS))
     for start, stop in rows_of_bands(height, width):
         largest, smallest = moments(*(one[start:stop].double() for one in (cxx, cyy, cxy)))
         cxx[start:stop], cyy[start:stop] = largest, smallest
     return energies.clone(), cxx.clone(), cyy.clone()
+
+
+def _add_orientation(sums: Tensor, scales: Sequence[Tensor], angle: float, gain: Tensor) -> None:
+    """Add one orientation to the sums; a function of its own, so that its responses go before the next ones come."""
+    height, width = scales[0].shape
+    angular = torch.cat([rows.float() for rows in _angular(height, width, angle, gain.device)])
+    responses = [torch.fft.ifft2(scale * angular) for scale in scales]
+    del angular
+    threshold = noise_threshold(responses[0].real[None], responses[0].imag[None], gain)
+    for start, stop in rows_of_bands(height, width):
+        part = [(one.real[None, start:stop].clone(), one.imag[None, start:stop].clone()) for one in responses]
+        accumulate(sums[:, None, start:stop], part, threshold, angle)
 
 
 def _scale_spectra(image: Tensor) -> list[Tensor]:
