@@ -139,4 +139,4 @@ def _window_mean(image: Tensor, radius: int) -> Tensor:
     total = torch.cat((total.new_zeros(*ends, radius + 1), total, total[..., -1:].expand(*ends, radius)), -1)
     position = torch.arange(size, device=image.device)
     count = (position + radius).clamp(max=size - 1) - (position - radius).clamp(min=0) + 1
-    return (total.narrow(-1, 2 * radius + 1, size) - total.narrow(-1, 0, size)) / count
+    return (total.narrow(-1, 2 * radius + 1, size) - total.narrow(-1, 0, size)).div_(count)

@@ -3,9 +3,13 @@
 He, Sun & Tang, "Guided Image Filtering", IEEE TPAMI 35(6), 2013, Algorithm 1, for a grey guide.
 """
 
+import torch
 from torch import Tensor
 
 from sigforge.methods.classical.filters import box_mean
+
+ALONE = 2**22
+"""Pixels from which on planes are filtered one after the other: each takes ten of float64."""
 
 
 def guided_filter(guide: Tensor, image: Tensor, *, radius: int, eps: float) -> Tensor:
@@ -29,10 +33,14 @@ def guided_filter(guide: Tensor, image: Tensor, *, radius: int, eps: float) -> T
         >>> torch.allclose(guided_filter(torch.rand(8, 8), flat, radius=2, eps=0.01), flat)
         True
     """
+    if image.ndim > 2 and image.numel() > ALONE:
+        pairs = zip(guide.flatten(0, -3), image.flatten(0, -3), strict=True)
+        planes = [guided_filter(guiding, plane, radius=radius, eps=eps) for guiding, plane in pairs]
+        return torch.stack(planes).view(image.shape)
     I, p = guide.double(), image.double()  # noqa: E741  the paper's symbols
     mean_I, mean_p = box_mean(I, radius), box_mean(p, radius)
-    covariance = box_mean(I * p, radius) - mean_I * mean_p
-    variance = box_mean(I * I, radius) - mean_I * mean_I
-    a = covariance / (variance + eps)
-    b = mean_p - a * mean_I
-    return (box_mean(a, radius) * I + box_mean(b, radius)).to(image.dtype)
+    a = box_mean(I * p, radius).sub_(mean_I * mean_p)  # the covariance, over the variance
+    a.div_(box_mean(I * I, radius).sub_(mean_I * mean_I).add_(eps))
+    b = mean_p.sub_(a * mean_I)
+    del p, mean_p, mean_I
+    return box_mean(a, radius).mul_(I).add_(box_mean(b, radius)).to(image.dtype)
