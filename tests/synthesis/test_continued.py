@@ -9,6 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 from sigforge.cli.app import app
+from sigforge.core.errors import UserError
 from sigforge.core.images import write_image
 from sigforge.methods.sigfusion.plgn import KIND, Plgn
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
@@ -126,3 +127,27 @@ def test_other_options_and_a_damaged_shard(project):
     assert synth().exit_code == 0 and made() == before and verify(Path("out")) == []
     Path("out/vif-train-000001.json").write_text("{")
     assert synth().exit_code == 0 and made() == before and verify(Path("out")) == []
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[700] ^= 255
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [("vif-train-000001.tar", flip), ("vif-train-000001.parquet", flip), ("vif-train-000001.parquet", Path.unlink)],
+)
+def test_the_advice_on_a_damaged_shard_works(project, name, damage):
+    assert synth().exit_code == 0
+    before = made()
+    damage(Path("out") / name)
+    with pytest.raises(UserError, match="make this shard again: remove its .json file and run 'synth' as before"):
+        pairs = ShardPairs(Path("out"))
+        [pairs[n] for n in range(len(pairs))]
+    result = CliRunner().invoke(app, ["verify", "out"])
+    assert result.exit_code == 1 and "remove the .json file and run 'synth' as before" in result.stderr
+    Path("out/vif-train-000001.json").unlink()
+    assert "(1 made now)" in synth().stdout
+    assert made() == before and CliRunner().invoke(app, ["verify", "out"]).exit_code == 0

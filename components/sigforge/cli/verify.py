@@ -1,5 +1,7 @@
 """``sigforge verify``."""
 
+import sys
+
 from sigforge.cli.console import say
 from sigforge.core.errors import UserError
 from sigforge.core.storage import place
@@ -26,5 +28,10 @@ def verify_folder(folder: str, *, decode: bool = False) -> int:
         say("\n".join(verdict.problems) or verdict.checked)
         return 1 if verdict.problems else 0
     problems = verify(where)
+    if problems:
+        print(
+            "the other shards are good; of each one named, remove the .json file and run 'synth' as before",
+            file=sys.stderr,
+        )
     say("\n".join(problems) or f"{where}: {len(shards_in(where))} shards, every byte and count as promised")
     return 1 if problems else 0

@@ -10,6 +10,7 @@ from sigforge.core.errors import UserError
 from sigforge.dataset.tables import Photo
 from sigforge.release.contents import HeldShard
 from sigforge.release.terms import needs_author, refusal
+from sigforge.shards.layout import AGAIN
 from sigforge.shards.pairs import member, opened
 
 CREDITS = pa.schema(
@@ -60,7 +61,7 @@ def credits_of(
             photo_id = str(facts["photo_id"])
             known = found.get(photo_id) or _credit(facts, (photos or {}).get(photo_id), author)
         except KeyError as error:
-            raise UserError(f"{name}.json: lacks {error}, so nobody can be credited: make this shard again") from None
+            raise UserError(f"{name}.json: lacks {error}, so nobody can be credited: {AGAIN}") from None
         found[photo_id] = replace(known, pairs=known.pairs + 1)
     return [found[photo_id] for photo_id in sorted(found)]
 

@@ -15,6 +15,8 @@ import pyarrow as pa
 from sigforge.core.storage import Place
 
 KEY_DIGITS = 9
+AGAIN = "make this shard again: remove its .json file and run 'synth' as before"
+"""What to do about a shard that is damaged; the good ones are kept."""
 
 SAMPLES = pa.schema(
     [

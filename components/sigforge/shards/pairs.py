@@ -13,7 +13,7 @@ from sigforge.core.files import sha256_bytes
 from sigforge.core.images import decode_bytes
 from sigforge.core.parquet import read_table_bytes
 from sigforge.core.storage import Place
-from sigforge.shards.layout import SAMPLES, SampleRow, ShardPath, shards_in
+from sigforge.shards.layout import AGAIN, SAMPLES, SampleRow, ShardPath, shards_in
 from sigforge.shards.writer import OWN_FACTS, ShardSample
 
 
@@ -57,10 +57,10 @@ def read_rows(shard: ShardPath, *, sha256: str | None = None) -> list[SampleRow]
     try:
         data = shard.table.read_bytes()
     except OSError as error:
-        raise UserError(f"{shard.table}: missing, cut or altered: make this shard again") from error
+        raise UserError(f"{shard.table}: missing, cut or altered: {AGAIN}") from error
     rows = rows_from(data, shard.table)
     if sha256 and sha256_bytes(data) != sha256:
-        raise UserError(f"{shard.table}: is not what the done-marker promises: make this shard again")
+        raise UserError(f"{shard.table}: is not what the done-marker promises: {AGAIN}")
     return rows
 
 
@@ -73,9 +73,9 @@ def rows_from(data: bytes, table: Place) -> list[SampleRow]:
     try:
         rows = read_table_bytes(data)
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{table}: missing, cut or altered: make this shard again") from error
+        raise UserError(f"{table}: missing, cut or altered: {AGAIN}") from error
     if not rows.schema.equals(SAMPLES):
-        raise UserError(f"{table}: has the columns of another version: make this shard again")
+        raise UserError(f"{table}: has the columns of another version: {AGAIN}")
     found: list[SampleRow] = rows.to_pylist()
     return found
 
@@ -111,9 +111,7 @@ def member(file: BinaryIO, tar: Place, row: SampleRow, part: str) -> bytes:
     file.seek(row[f"{part}_offset"])
     data = file.read(row[f"{part}_size"])
     if sha256_bytes(data) != row[f"{part}_sha256"]:
-        raise UserError(
-            f"{tar}: {row['key']}.{part} is cut or altered: make this shard again; 'sigforge verify' lists all"
-        )
+        raise UserError(f"{tar}: {row['key']}.{part} is cut or altered: {AGAIN}; 'sigforge verify' lists all")
     return data
 
 
@@ -126,7 +124,7 @@ def opened(tar: Place) -> BinaryIO:
     try:
         return cast(BinaryIO, tar.open("rb"))
     except OSError as error:
-        raise UserError(f"{tar}: cannot be opened ({error.strerror or 'missing'}): make this shard again") from error
+        raise UserError(f"{tar}: cannot be opened ({error.strerror or 'missing'}): {AGAIN}") from error
 
 
 def extension_of(file: BinaryIO, tar: Place, row: SampleRow) -> str:
@@ -144,4 +142,4 @@ def extension_of(file: BinaryIO, tar: Place, row: SampleRow) -> str:
     try:
         return tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "strict").name.rsplit(".", 1)[-1]
     except (tarfile.TarError, ValueError) as error:
-        raise UserError(f"{tar}: the header of {row['key']}.a is cut or altered: make this shard again") from error
+        raise UserError(f"{tar}: the header of {row['key']}.a is cut or altered: {AGAIN}") from error

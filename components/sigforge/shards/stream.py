@@ -19,7 +19,7 @@ from sigforge.core.errors import UserError
 from sigforge.core.images import decode_bytes, to_uint8
 from sigforge.core.seeds import rng_of
 from sigforge.core.storage import Place, place
-from sigforge.shards.layout import SampleRow, ShardPath, ShardReport, shards_in
+from sigforge.shards.layout import AGAIN, SampleRow, ShardPath, ShardReport, shards_in
 from sigforge.shards.pairs import member, opened, read_rows
 
 CHANNELS = {"rgb": 3, "luma": 1}
@@ -181,7 +181,7 @@ def _finished(path: ShardPath) -> FinishedShard:
         report = ShardReport.from_json(path.done.read_bytes())
         return FinishedShard(path, int(report.samples), str(report.parquet_sha256))
     except (FileNotFoundError, TypeError, ValueError) as error:
-        raise UserError(f"{path.done}: damaged done-marker: make this shard again") from error
+        raise UserError(f"{path.done}: damaged done-marker: {AGAIN}") from error
 
 
 def _stream(shards: list[FinishedShard], *, skipped: set[int]) -> Iterator[tuple[int, EncodedPair]]:
@@ -199,7 +199,7 @@ def _stream(shards: list[FinishedShard], *, skipped: set[int]) -> Iterator[tuple
 def _checked_rows(shard: FinishedShard) -> list[SampleRow]:
     rows = [row for row in read_rows(shard.path, sha256=shard.parquet_sha256) if row["status"] == "ok"]
     if len(rows) != shard.samples:
-        raise UserError(f"{shard.path.done}: promises {shard.samples} samples of {len(rows)}: make this shard again")
+        raise UserError(f"{shard.path.done}: promises {shard.samples} samples of {len(rows)}: {AGAIN}")
     return rows
 
 
