@@ -186,6 +186,8 @@ def test_fuse_takes_any_size(tiny, size):
 def test_positions_of_a_smaller_grid_are_those_of_its_corner():
     whole, part = positions((14, 14), 48)[1:].view(14, 14, 48), positions((3, 5), 48)[1:].view(3, 5, 48)
     assert torch.equal(whole[:3, :5], part) and not positions((3, 5), 48)[0].any()
+    moved = positions((3, 5), 48, corner=(4, 2))[1:].view(3, 5, 48)
+    assert torch.equal(whole[4:7, 2:7], moved)
     assert len(torch.unique(positions((14, 14), 48), dim=0)) == 197
 
 

@@ -73,20 +73,21 @@ class ReleasedDeFusionPP(nn.Module):
         self.masked_blocks = nn.Sequential(VitBlock(width, HEADS), VitBlock(width, HEADS), nn.LayerNorm(width))
         self.masked_pixels = nn.Linear(width, channels * PATCH**2)
 
-    def decompose(self, sources: Tensor, *, b_first: bool = False) -> ReleasedFeatures:
+    def decompose(self, sources: Tensor, *, b_first: bool = False, corner: Grid = (0, 0)) -> ReleasedFeatures:
         """Tokens of what both sources show and of what either shows alone.
 
         Args:
             sources: (2, B, C, H, W) in [0, 1], sides multiples of 16.
             b_first: whose order the common tokens have; the authors toss a coin in training.
+            corner: place of the images in the authors' grid of 14x14, rows and columns from its corner.
         """
-        a, b = (self.levels(source) for source in sources)
+        a, b = (self.levels(source, corner) for source in sources)
         common = self._common(b, a) if b_first else self._common(a, b)
         return ReleasedFeatures(common, self._unique(b, a), self._unique(a, b))
 
-    def levels(self, image: Tensor) -> TokenLevels:
-        """Deep and shallow tokens of (B, C, H, W)."""
-        embedding, first, last = self.encoder(image)
+    def levels(self, image: Tensor, corner: Grid = (0, 0)) -> TokenLevels:
+        """Deep and shallow tokens of (B, C, H, W) at a place of the authors' grid."""
+        embedding, first, last = self.encoder(image, corner)
         return TokenLevels(last, self.norm_embedding(embedding) + self.norm_first(first))
 
     def fused_tokens(self, features: ReleasedFeatures) -> Tensor:
@@ -111,13 +112,14 @@ class ReleasedDeFusionPP(nn.Module):
         common, a, b = (part.total for part in features)
         return self.show_common(common, grid), self.show_unique(a, grid), self.show_unique(b, grid)
 
-    def masked_image(self, features: ReleasedFeatures, grid: Grid, kept: Tensor) -> Tensor:
+    def masked_image(self, features: ReleasedFeatures, grid: Grid, kept: Tensor, *, corner: Grid = (0, 0)) -> Tensor:
         """The image of some tokens only.
 
         Args:
             features: of the whole images.
             grid: rows and columns of tokens.
             kept: (B, K) places that stay, the same in all groups and at both depths.
+            corner: as the images were decomposed.
 
         Returns:
             (B, C, H, W).
@@ -127,7 +129,8 @@ class ReleasedDeFusionPP(nn.Module):
         some = ReleasedFeatures(*(TokenLevels(*(tokens.gather(1, places) for tokens in part)) for part in features))
         tokens = self.recon(self.fused_tokens(some))
         whole = self.mask_token.expand(len(tokens), 1 + grid[0] * grid[1], -1).scatter(1, places, tokens)
-        return unpatched(self.masked_pixels(self.masked_blocks(whole + positions(grid, width, whole.device))), grid)
+        placed = whole + positions(grid, width, whole.device, corner)
+        return unpatched(self.masked_pixels(self.masked_blocks(placed)), grid)
 
     @torch.inference_mode()
     def fuse(self, a: Tensor, b: Tensor) -> Tensor:
@@ -166,13 +169,13 @@ class TokenEncoder(nn.Module):
         blocks = (VitBlock(width, count, eps=1e-6, drop=0.1 * (count != LAST_HEADS)) for count in heads)
         self.blocks = nn.ModuleList(blocks)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor, corner: Grid = (0, 0)) -> tuple[Tensor, Tensor, Tensor]:
         """(B, C, H, W), sides multiples of 16, to tokens (B, 1 + N, width): embedded, after first and last block."""
         if image.shape[1] == len(MEAN):
             mean, deviation = (image.new_tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
             image = (image - mean) / deviation
         tokens = torch.cat([self.class_token.expand(len(image), -1, -1), self.embed(image).flatten(2).mT], dim=1)
-        embedding = tokens + positions(grid_of(image), tokens.shape[-1], tokens.device)
+        embedding = tokens + positions(grid_of(image), tokens.shape[-1], tokens.device, corner)
         first = last = self.blocks[0](embedding)
         for block in self.blocks[1:]:
             last = block(last)
@@ -238,22 +241,24 @@ class TeacherHeads(nn.Module):
         return [predict(norm(unique) + common) for predict, norm, unique, common in parts], commons
 
 
-def positions(grid: Grid, width: int, device: torch.device | None = None) -> Tensor:
+def positions(grid: Grid, width: int, device: torch.device | None = None, corner: Grid = (0, 0)) -> Tensor:
     r"""Fixed positions of a grid of patches, zero for the class token in front.
 
     sin and cos of :math:`x w_i`, then of :math:`y w_i`, :math:`w_i = 10000^{-4i/\mathrm{width}}`. A grid of another
-    size than the authors' 14x14 starts in the same corner.
+    size than the authors' 14x14 starts in the same corner unless another one is given.
 
     Args:
         grid: rows and columns.
         width: of a token, a multiple of 4.
         device: of the answer.
+        corner: row and column where the grid begins.
 
     Returns:
         (1 + rows x columns, width).
     """
     rates = 10_000 ** (-torch.arange(width // 4, dtype=torch.float64) / (width // 4))
-    y, x = torch.meshgrid(*(torch.arange(side, dtype=torch.float64) for side in grid), indexing="ij")
+    axes = (torch.arange(start, start + side, dtype=torch.float64) for start, side in zip(corner, grid, strict=True))
+    y, x = torch.meshgrid(*axes, indexing="ij")
     parts = [wave(axis.flatten()[:, None] * rates) for axis in (x, y) for wave in (torch.sin, torch.cos)]
     return F.pad(torch.cat(parts, dim=1).float(), (0, 0, 1, 0)).to(device)
 

@@ -18,7 +18,7 @@ from sigforge.losses.fusion import ssim
 from sigforge.methods.systems.defusion.losses import masked_l1, regions
 from sigforge.methods.systems.defusion.views import Masked
 from sigforge.methods.systems.defusion_pp.losses import Pairs
-from sigforge.methods.systems.defusion_pp.network import grid_of
+from sigforge.methods.systems.defusion_pp.network import GRID, Grid, grid_of
 from sigforge.methods.systems.defusion_pp.released import ReleasedDeFusionPP, TeacherHeads, TokenEncoder
 
 WEIGHTS = {"common": 20.0, "unique": 10.0, "masked": 2.0, "fused": 100.0, "ssim": 50.0}
@@ -84,10 +84,11 @@ def single_modal(net: ReleasedDeFusionPP, batch: Masked) -> dict[str, Tensor]:
     """
     grid, channels = grid_of(batch.views), net.encoder.embed.in_channels
     clean, (common, unique_a, unique_b) = batch.clean.expand(-1, channels, -1, -1), regions(batch.masks)
-    features = net.decompose(batch.views.expand(-1, -1, channels, -1, -1), b_first=bool(torch.rand(()) < 0.5))
+    views, corner = batch.views.expand(-1, -1, channels, -1, -1), somewhere(grid)
+    features = net.decompose(views, b_first=bool(torch.rand(()) < 0.5), corner=corner)
     parts, fused = net.part_images(features, grid), net.fused_image(features, grid)
     places = torch.rand(len(clean), grid[0] * grid[1]).argsort(-1)[:, : max(1, round(KEEP * grid[0] * grid[1]))]
-    masked = net.masked_image(features, grid, places.to(clean.device))
+    masked = net.masked_image(features, grid, places.to(clean.device), corner=corner)
     return {
         "common": masked_l1(parts[0], clean, common),
         "unique": masked_l1(parts[1], clean, unique_a) + masked_l1(parts[2], clean, unique_b),
@@ -116,6 +117,12 @@ def multi_modal(training: ReleasedTraining, sources: Tensor) -> dict[str, Tensor
         seen = [teacher(image)[-1] for teacher, image in zip(training.teachers, images, strict=True)]
     distances = [F.l1_loss(*pair) for pair in zip(predictions, seen, strict=True)]
     return {"agreement": F.l1_loss(*commons), "modality": torch.stack(distances).sum()}
+
+
+def somewhere(grid: Grid) -> Grid:
+    """A corner for a grid that is smaller than the authors', so that every position is learned, not the first alone."""
+    rows, columns = (int(torch.randint(max(1, GRID - side + 1), ())) for side in grid)
+    return rows, columns
 
 
 @contextmanager
