@@ -19,7 +19,7 @@ repro: .venv/ready
 	@echo "shards:  $(CURDIR)/data/synth/{vif,mif,mfif,mef}/*.tar"
 	@echo "ledger:  $(CURDIR)/mlflow.db   (pages: make ui)"
 
-test: lint
+test: lint types
 	python -m pytest
 
 lint: .venv/ready
