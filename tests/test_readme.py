@@ -75,7 +75,7 @@ def test_every_command_is_of_a_kind_tested_here():
     assert [command for command in commands() if not command.startswith(known)] == []
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/extending.md", "docs/sigfusion.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/extending.md", "docs/sigfusion.md"])
 def test_python_blocks_run(document, tmp_path):
     for block in blocks("python", (ROOT / document).read_text()):
         done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True)
