@@ -5,7 +5,7 @@ from sigforge.core.device import Device
 from sigforge.losses.fusion import FusionLoss, LossReading, task_weights
 from sigforge.methods.sigfusion.full.network import FullConfig
 from sigforge.methods.sigfusion.fusion import FusionConfig, FusionNet, build_fusion
-from sigforge.methods.sigfusion.head import Fused
+from sigforge.methods.sigfusion.head import Fused, SelectHead
 from sigforge.methods.sigfusion.plgn import Plgn
 from sigforge.methods.sigfusion.sigformer import SigFormer, SigFormerConfig
 from sigforge.methods.sigfusion.training import Supervision, explained_losses, fusion_losses
@@ -70,8 +70,22 @@ def test_collapse_onto_one_source_costs(sources):
     head = torch.nn.Linear(1, 1)
     head.forward = lambda planes: Fused(planes[0], None, weights)
     terms = explained_losses(head, Supervision(FusionLoss(weights={"max": 1.0})))((sources, None))
-    assert float(terms["shortfall"]) == pytest.approx(0.07**2, rel=1e-4)
-    assert float(terms["loss"]) == pytest.approx(float(terms["max"]) + 100 * 0.07**2, rel=1e-4)
+    assert float(terms["shortfall"]) == pytest.approx(0.7, rel=1e-4)
+    assert float(terms["loss"]) == pytest.approx(float(terms["max"]) + 10 * 0.7, rel=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_the_guard_keeps_a_head_from_a_source_that_the_loss_prefers_everywhere(sources, share):
+    torch.manual_seed(0)
+    head, bright = SelectHead(), torch.stack([sources[0] / 3, 0.6 + sources[1] / 3])[:, :1, :, :32, :32]
+    losses = explained_losses(head, Supervision(FusionLoss(weights={"max": 10.0}), share=share))
+    optimizer = torch.optim.Adam(head.parameters(), lr=2e-2)
+    for _ in range(60):
+        optimizer.zero_grad()
+        losses((bright, None))["loss"].backward()
+        optimizer.step()
+    taken = float(head(bright).weights.detach()[0].mean())
+    assert taken < 0.03 if share == 0 else taken > 0.08
 
 
 def test_the_photograph_can_be_the_label(sources):

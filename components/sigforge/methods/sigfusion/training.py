@@ -14,8 +14,11 @@ from sigforge.methods.sigfusion.network import FusionNetwork
 Explain = Callable[[Tensor], Fused]
 Losses = Callable[[tuple[Tensor, Tensor]], dict[str, Tensor]]
 
-GUARD = 100.0
-"""Weight of the squared shortfall of a candidate's share; a share of nothing then costs as much as all of Eq. 2."""
+GUARD = 10.0
+"""Weight of the part of its least share that a candidate lacks: a share of nothing costs more than all of Eq. 2.
+
+Not squared: that let shares of 2 % pass on exposure pairs, since it pulls ever less the nearer a share comes.
+"""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ def _with_parts(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """With the decoded plane judged, too, and the shares watched."""
     weights: Any = fused.weights
-    shortfall = (supervision.share - weights.float().mean((1, 2, 3, 4))).clamp(min=0).square().sum()
+    shares = weights.float().mean((1, 2, 3, 4))
+    shortfall = ((supervision.share - shares).clamp(min=0) / max(supervision.share, 1e-6)).sum()
     parts = {"shortfall": shortfall}
     total = total + GUARD * shortfall
     if fused.decoded is not None and supervision.decoded:
