@@ -14,6 +14,8 @@ import yaml
 from sigforge.core.images import write_image
 from sigforge.dataset.tables import read_pairs
 
+pytestmark = pytest.mark.timeout(600)  # 25 s alone, in processes that each import torch; more beside other work
+
 ROOT = Path(__file__).parents[1]
 FILES = dict(re.findall(r"```(?:python|toml)\n# (\S+)\n(.*?)```", (ROOT / "docs/extending.md").read_text(), re.DOTALL))
 IN_THE_HOUSE = {
