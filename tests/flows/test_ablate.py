@@ -71,9 +71,10 @@ def project(tmp_path, monkeypatch, commit_project):
         "dvc.yaml": GRAPH,
         "stage.py": STAGE,
         ".gitignore": "/.sigforge/\n/data/\n__pycache__/\n",
-        "components/__init__.py": "",
+        "components/sigforge/__init__.py": "",
+        "components/sigforge/config.py": CHECK,
+        "components/sigforge/evaluation/ablation.py": TABLE,
     }
-    files |= {"components/sigforge/config/load.py": CHECK, "components/sigforge/evaluation/ablation.py": TABLE}
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -84,6 +85,7 @@ def project(tmp_path, monkeypatch, commit_project):
     raw["ingest"]["vif"]["watch"] = "../photos"
     (folder / "params.yaml").write_text(yaml.safe_dump(raw))
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", str(folder / "components"))
     monkeypatch.setattr(ablate, "ROWS", TINY)
     commit_project()
     Path("stage.py").write_text(STAGE.replace('"none": 0.25', '"none": 0.75'))

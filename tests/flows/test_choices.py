@@ -61,8 +61,8 @@ def project(tmp_path, monkeypatch, commit_project):
 def test_the_table_tells_what_the_stages_measured(project, capfd):
     assert choices.main(["--task", "vif", "--rows", "default", "skip-none"]) == 0
     assert Path("data/ablate/vif/choices.md").read_text().splitlines() == [
-        "| | psnr | psnr_without_high | psnr_without_low | ir_pixel | ir_pixel_identity | ir_signal | ir_signal_identity |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "|  | psnr | psnr_without_high | psnr_without_low | ir_pixel | ir_pixel_identity | ir_signal | ir_signal_identity |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         "| Default | 40.0 | 20.0 | 15.0 | 3.00 | 4.00 | 1.00 | 4.00 |",
         "| skip: none | 38.0 | 20.0 | 15.0 | 3.00 | 4.00 | 2.00 | 4.00 |",
     ]

@@ -102,7 +102,7 @@ def test_addresses_come_from_the_settings(monkeypatch):
     monkeypatch.setenv("SIGFORGE_MLFLOW_PORT", "5432")
     page = services.mlflow_page()
     assert page.page == "http://127.0.0.1:5432" and "SIGFORGE_MLFLOW_PORT=5433" in page.mend
-    assert page.env == {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} and page.command[-2:] == ("--workers", "1")
+    assert page.env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false" and page.command[-2:] == ("--workers", "1")
 
 
 @pytest.mark.parametrize("text", ["x", "0", "65536", "-1", ""])
