@@ -64,7 +64,7 @@ def store(on, tmp_path_factory):
     git(folder, "init", "--quiet")
     git(folder, "add", "params.yaml")
     git(folder, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message", "x")
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    env = os.environ | {"PYTHONPATH": f"{ROOT / 'components'}{os.pathsep}{ROOT}"}
     started = [
         subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
         for code in (f"PARAMETERS = {PARAMETERS!r}\n{WRITES}", FAILS_THEN_DIES)

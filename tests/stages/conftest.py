@@ -99,7 +99,7 @@ def threads(count):
 
 
 def environment():
-    return os.environ | {"PYTHONPATH": str(ROOT), "SIGFORGE_TRACKING": "off"}
+    return os.environ | {"PYTHONPATH": f"{ROOT / 'components'}{os.pathsep}{ROOT}", "SIGFORGE_TRACKING": "off"}
 
 
 def new_project(folder):
