@@ -18,12 +18,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from sigforge.core.device import machine
 from sigforge.core.images import encode_webp, read_image, to_uint8
 from sigforge.core.parallel import keep_freed_memory
+from sigforge.core.parquet import write_parquet
 from sigforge.dataset.hashes import fingerprint_of
 from sigforge.dataset.sources.demo import photographs
 from sigforge.dataset.tables import PHOTOS, Photo, read_photo_table
@@ -205,7 +205,7 @@ def write_manifest(path: str, count: int) -> None:
         "allows_derivatives": licences != "CC BY-NC-ND 2.0",
         "allows_commercial": licences == "CC BY 2.0",
     }
-    pq.write_table(pa.table(columns, schema=PHOTOS), path, compression="zstd", row_group_size=65536)
+    write_parquet(pa.table(columns, schema=PHOTOS), path, compression="zstd", row_group_size=65536)
 
 
 def made_up_recipe(folder: Path, options: argparse.Namespace) -> SynthesisRecipe:

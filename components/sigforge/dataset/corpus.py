@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sigforge.core.errors import UserError
 from sigforge.core.files import atomic_path
-from sigforge.core.parquet import read_table
+from sigforge.core.parquet import read_table, write_parquet
 from sigforge.dataset.tables import Pair
 
 CORPUS, FAILURES = "corpus.parquet", "failures.parquet"
@@ -143,4 +142,4 @@ def _write(path: Path, records: Iterable[Any], record: type) -> None:
     schema = pa.schema([(field.name, types[cast(type, field.type)]) for field in fields(record)])
     rows = [asdict(item) for item in sorted(records, key=lambda item: str(item.pair_id))]
     with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+        write_parquet(pa.Table.from_pylist(rows, schema=schema), temporary)

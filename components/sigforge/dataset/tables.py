@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sigforge.core.errors import UserError
 from sigforge.core.files import atomic_path
-from sigforge.core.parquet import read_table
+from sigforge.core.parquet import read_table, write_parquet
 from sigforge.core.storage import Place
 from sigforge.dataset.tasks import SPLITS
 
@@ -112,7 +111,7 @@ def write_table(records: Iterable[object], path: str | Place, schema: pa.Schema)
     _refuse_doubles(rows, (schema.metadata or {}).get(b"key", b"").decode(), str(path))
     with atomic_path(path) as temporary:
         # Every choice that reaches the bytes is spelt out, so that a new default of pyarrow changes nothing.
-        pq.write_table(
+        write_parquet(
             pa.Table.from_pylist(rows, schema=schema),
             temporary,
             version="2.6",

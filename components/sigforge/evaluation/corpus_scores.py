@@ -5,13 +5,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 
 from sigforge.core.colour import luma
 from sigforge.core.files import hash_of, sha256_file
 from sigforge.core.images import read_image
 from sigforge.core.parallel import run_units
+from sigforge.core.parquet import schema_metadata
 from sigforge.core.progress import Progress
 from sigforge.core.provenance import code_hash
 from sigforge.dataset.tables import Pair
@@ -112,7 +112,7 @@ def _made_from(images: Fused | None, pairs: Sequence[Pair], metrics: Sequence[Me
 
 
 def _read(path: Path, made_from: str) -> list[ScoreRow] | None:
-    if not path.exists() or (pq.read_schema(path).metadata or {}).get(_MADE_FROM) != made_from.encode():
+    if not path.exists() or schema_metadata(path).get(_MADE_FROM) != made_from.encode():
         return None
     return read_scores(path)
 

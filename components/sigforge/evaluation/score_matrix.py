@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sigforge.core.files import atomic_path
+from sigforge.core.parquet import parquet_writer
 from sigforge.metrics import Metric
 
 PAIRS = 4096
@@ -92,7 +92,7 @@ class ScoreMatrix:
             *((metric.name, pa.float64()) for metric in self.metrics),
         ]
         schema = pa.schema(columns, metadata=dict(facts))
-        with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        with atomic_path(path) as temporary, parquet_writer(temporary, schema) as writer:
             for start in range(0, len(self.pairs), PAIRS):
                 rows = [
                     dict(zip(schema.names, (*row[:2], *row[2]), strict=True))

@@ -5,10 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sigforge.core.files import atomic_path
-from sigforge.core.parquet import read_table
+from sigforge.core.parquet import read_table, write_parquet
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("pair_id", "subtask", "method", "metric")] + [("value", pa.float64())]
@@ -45,4 +44,4 @@ def write_scores(path: Path, rows: Iterable[ScoreRow], facts: Mapping[bytes, str
     """
     schema = SCHEMA.with_metadata(facts) if facts else SCHEMA
     with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema=schema), temporary)
+        write_parquet(pa.Table.from_pylist([asdict(row) for row in rows], schema=schema), temporary)

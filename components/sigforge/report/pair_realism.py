@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sigforge.core.files import atomic_path
 from sigforge.core.images import read_image
+from sigforge.core.parquet import write_parquet
 from sigforge.core.subsets import spread
 from sigforge.dataset.tables import Pair
 from sigforge.evaluation.realism.pair_compare import (
@@ -121,7 +121,7 @@ def write_pair_realism(path: Path, tasks: Mapping[str, TaskPairRealism]) -> None
     """Write every measure of every kind of pair, single subbands included, as Parquet."""
     rows = [row for task, part in tasks.items() for row in _table_rows(task, part)]
     with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=PAIR_SCHEMA), temporary)
+        write_parquet(pa.Table.from_pylist(rows, schema=PAIR_SCHEMA), temporary)
 
 
 def _table_rows(task: str, part: TaskPairRealism) -> Iterator[dict]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sigforge.core.files import atomic_path
+from sigforge.core.parquet import write_parquet
 from sigforge.dataset.tables import Pair
 from sigforge.evaluation.realism.by_modality import compare_modalities
 from sigforge.evaluation.realism.compare import COLUMNS, RealismComparison
@@ -101,4 +101,4 @@ def write_realism(path: Path, tasks: Mapping[str, TaskRealism]) -> None:
         if estimate is not None
     ]
     with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
+        write_parquet(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)

@@ -4,7 +4,6 @@ A done-marker never stands beside files that it does not describe: it goes befor
 comes back last.
 """
 
-import io
 import json
 import time
 from collections import Counter, deque
@@ -14,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sigforge.core.files import atomic_path, canonical_json, sha256_bytes, write_atomic
+from sigforge.core.parquet import parquet_bytes
 from sigforge.core.storage import size_of
 from sigforge.shards.layout import SAMPLES, SampleRow, ShardPath, ShardReport
 from sigforge.shards.tar import HashedTar, hashed_tar
@@ -166,6 +165,4 @@ def _add(tar: HashedTar, sample: ShardSample | SampleFailure, hashes: tuple[str,
 
 def _parquet(rows: list[SampleRow]) -> bytes:
     columns = {name: [row.get(name) for row in rows] for name in SAMPLES.names}
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=SAMPLES), buffer, compression="zstd")
-    return buffer.getvalue()
+    return parquet_bytes(pa.table(columns, schema=SAMPLES), compression="zstd")

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sigforge.core.colour import luma
 from sigforge.core.files import atomic_path, write_atomic
+from sigforge.core.parquet import write_parquet
 from sigforge.core.progress import progress
 from sigforge.core.subsets import spread
 from sigforge.dataset.tables import Pair, read_pairs
@@ -119,7 +119,7 @@ def write_values(values: Sequence[FewShotValue], path: Path) -> None:
     types = {"count": pa.int64(), "arm": pa.string(), "seed": pa.int64(), "pair": pa.int64(), "metric": pa.string()}
     schema = pa.schema([*types.items(), ("value", pa.float64())])
     with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist([asdict(value) for value in values], schema=schema), temporary)
+        write_parquet(pa.Table.from_pylist([asdict(value) for value in values], schema=schema), temporary)
 
 
 if __name__ == "__main__":

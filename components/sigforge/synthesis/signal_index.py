@@ -4,10 +4,10 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sigforge.core.errors import UserError
 from sigforge.core.files import atomic_path
+from sigforge.core.parquet import write_parquet
 from sigforge.dataset.tables import Pair
 from sigforge.dataset.tasks import modalities
 
@@ -53,4 +53,4 @@ def signal_index(
 def write_index(table: pa.Table, path: Path) -> None:
     """Write the index as Parquet, complete or not at all."""
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        write_parquet(table, temporary, compression="zstd")

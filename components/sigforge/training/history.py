@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sigforge.core.files import atomic_path
-from sigforge.core.parquet import read_table
+from sigforge.core.parquet import read_table, write_parquet
 from sigforge.training.loop import HistoryRow
 
 SCHEMA = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.float64())])
@@ -17,7 +16,7 @@ def write_history(history: list[HistoryRow], path: Path) -> None:
     """Rows (step, name, value) as Parquet; written last, so it marks a finished training."""
     columns = {name: [getattr(row, name) for row in history] for name in SCHEMA.names}
     with atomic_path(path) as temporary:
-        pq.write_table(pa.table(columns, schema=SCHEMA), temporary)
+        write_parquet(pa.table(columns, schema=SCHEMA), temporary)
 
 
 def read_history(path: Path) -> list[HistoryRow]:
