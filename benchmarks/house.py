@@ -93,10 +93,13 @@ def parameters(node: Function) -> list[ast.arg]:
 
 
 def lint_errors(root: Path) -> str:
-    """What ruff finds by this checkout's rules; a dash where it is not installed."""
-    command = ["ruff", "check", "--no-cache", "--config", str(ROOT / "pyproject.toml"), "--output-format", "concise"]
-    found = run([*command, *(str(root / name) for name in CODE)])
-    return "–" if found is None else str(sum(": " in line and line.startswith(str(root)) for line in found))
+    """What ruff finds by this checkout's rules, which are laid beside the code; a dash where it is not installed."""
+    rules = root / "pyproject.toml"
+    if not rules.exists():
+        rules.write_text((ROOT / "pyproject.toml").read_text())
+    command = ["ruff", "check", "--no-cache", "--output-format", "concise", *CODE]
+    found = run(command, folder=root)
+    return "–" if found is None else str(sum(line.startswith(CODE) for line in found))
 
 
 def type_errors(root: Path) -> str:
@@ -115,10 +118,16 @@ def type_errors(root: Path) -> str:
     return "–" if found is None else str(sum(": error:" in line for line in found))
 
 
-def run(command: list[str], env: Mapping[str, str] | None = None) -> list[str] | None:
-    """Lines that a checker prints; None if it is not there."""
+def run(command: list[str], *, env: Mapping[str, str] | None = None, folder: Path | None = None) -> list[str] | None:
+    """Lines that a checker prints; None if it is not there.
+
+    Args:
+        command: program and arguments.
+        env: its environment; that of this process if left out.
+        folder: where it runs; here if left out.
+    """
     try:
-        done = subprocess.run(command, env=env, capture_output=True, text=True)
+        done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True)
     except FileNotFoundError:
         return None
     return None if "No module named mypy" in done.stderr else done.stdout.splitlines()
