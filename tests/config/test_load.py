@@ -27,6 +27,16 @@ def set_key(tree, dotted, value):
     tree[last] = value
 
 
+@pytest.mark.parametrize("preset", sorted(path.stem for path in (ROOT / "conf/presets").glob("*.yaml")))
+@pytest.mark.parametrize("name", ["demo", "real", "paper"])
+def test_every_preset_fits_every_configuration(raw, name, preset):
+    for part in ([] if name == "demo" else [name]) + [f"presets/{preset}"]:
+        overlay(raw, yaml.safe_load((ROOT / f"conf/{part}.yaml").read_text()))
+    params = validate(raw)
+    assert params.fusion.form == {"full": "full", "paper-literal": "tokens"}[preset]
+    assert params.loss.supervision("mfif").loss.weights.get("both", 0) == {"full": 4, "paper-literal": 0}[preset]
+
+
 @pytest.mark.parametrize("name", ["demo", "real", "paper"])
 def test_every_configuration_is_valid(raw, name):
     changes = {} if name == "demo" else yaml.safe_load((ROOT / f"conf/{name}.yaml").read_text())

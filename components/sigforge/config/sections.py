@@ -204,7 +204,8 @@ class LossParams(Section):
     def supervision(self, task: Task, *, photograph: bool = False) -> Supervision:
         """What the networks of a task are told."""
         reading = LossReading(self.gradient, self.intensity.get(task, "max"), self.mse)
-        loss = FusionLoss(reading, task_weights(task) | self.weights)
+        weights = {name: weight for name, weight in (task_weights(task) | self.weights).items() if weight}
+        loss = FusionLoss(reading, weights)
         return Supervision(loss, decoded=self.decoded, share=self.share, photograph=photograph)
 
 
