@@ -130,7 +130,7 @@ def _differing(new: Path, old: Path) -> list[str]:
     except (OSError, UserError):
         return [SUMS]
     now = read_sums((new / SUMS).read_bytes(), new / SUMS)
-    return sorted(name for name, _ in was.items() ^ now.items())
+    return sorted({name for name, _ in was.items() ^ now.items()})
 
 
 def _growth(request: ReleaseRequest, contents: ReleaseContents) -> ReleaseGrowth | None:

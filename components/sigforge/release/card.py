@@ -119,8 +119,8 @@ def _made(told: CardFacts, contents: ReleaseContents, credits: Sequence[PhotoCre
     model = f" The model's fingerprint is `{told.model[:16]}`." if told.model else ""
     return f"""## How the pairs were made
 
-Squares of each photograph were cut out and scaled. A network, the PLGN of SigFusion, has learned from real pairs and
-their fused images what the signals of {TASK_TEXTS[told.task][1]} are like. It modulates those of the
+Squares of each photograph were cut out and scaled. A network, the PLGN of SigFusion, has learned from pairs and their
+fused images what the signals of {TASK_TEXTS[told.task][1]} are like. It modulates those of the
 photograph, subband by subband, and so makes two images of one scene. They are registered to the pixel, for both come
 from one picture.{model}
 
@@ -157,7 +157,8 @@ pairs = load_dataset("webdataset", data_files="*.tar", split="train", streaming=
 
 # webdataset
 import glob, webdataset as wds
-pairs = wds.WebDataset(sorted(glob.glob("*.tar")), shardshuffle=False).decode("rgb8", pre=[], post=[])
+shards = sorted(glob.glob("*.tar"))
+pairs = wds.WebDataset(shards, shardshuffle=False).decode("rgb8", pre=[], post=[])
 
 # SigForge: every byte is checked against its sha256
 from sigforge.shards.loader import ShardLoader

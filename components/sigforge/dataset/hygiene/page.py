@@ -23,7 +23,7 @@ figure{display:inline-block;margin:.3rem}figcaption{font-size:12px;color:#555}sv
 
 
 def hygiene_page(title: str, facts: Sequence[PairFacts], findings: Sequence[HygieneFinding]) -> str:
-    """The HTML of a page: counts, kinds of files, histograms, samples, findings.
+    """The HTML of a page: counts, what was found, samples, histograms, kinds of files, each finding.
 
     Args:
         title: of the page.
@@ -34,10 +34,10 @@ def hygiene_page(title: str, facts: Sequence[PairFacts], findings: Sequence[Hygi
     parts = [
         Markup("<h1>{}</h1>").format(title),
         _table("Pairs", ("split", "sub-task", "pairs"), _by_split(facts)),
-        _table("Kinds of files", ("image", "width x height", "channels", "bits", "files"), _kinds(readable)),
-        _histograms(readable),
-        _samples(readable),
         _summary(findings),
+        _samples(readable),
+        _histograms(readable),
+        _table("Kinds of files", ("image", "width x height", "channels", "bits", "files"), _kinds(readable)),
         _findings(findings),
     ]
     head = Markup("<!doctype html><html lang=en><meta charset=utf-8><title>{}</title><style>{}</style>")
