@@ -102,7 +102,7 @@ def escape_mlflow(key: str) -> str:
 
     Example:
         >>> escape_mlflow("fuse.vif.gff"), escape_mlflow("run [ours]")
-        ('fuse.vif.gff', 'run _ours_-23b1e4d5')
+        ('fuse.vif.gff', 'run _ours_-6f837d02')
     """
     safe = _NOT_MLFLOW.sub("_", key)[:_MLFLOW_KEY]
     safe = safe if safe.strip(". ") else "_"
