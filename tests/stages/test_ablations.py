@@ -63,6 +63,7 @@ def started_afresh(project, stages, capsys):
         ("pretext.source", "natural", AFTER_SYNTH),
         ("pretext.target", "photograph", AFTER_SYNTH),
         ("fusion.form", "full", AFTER_SYNTH),
+        ("fusion.head", "select", AFTER_SYNTH),
         ("loss.gradient", "signed", AFTER_SYNTH),
     ],
 )
