@@ -19,7 +19,7 @@ import numpy as np
 from sigforge.core.images import encode_webp
 from sigforge.dataset.catalogue.entry import entry_of
 from sigforge.dataset.catalogue.reading import read_dataset
-from sigforge.release.build import ReleaseRequest, build
+from sigforge.release.build import ReleaseRequest, build_release
 from sigforge.release.layout import ReleaseTitle
 from sigforge.release.verify import verify_release
 from sigforge.shards.layout import ShardPath, key_name
@@ -47,7 +47,7 @@ def releases(folder: Path, pairs: int) -> list[str]:
     published = iter(range(RUNS))
 
     def publish() -> None:
-        build(ReleaseRequest(ReleaseTitle("pairs", f"1.0.{next(published)}"), shards, folder))
+        build_release(ReleaseRequest(ReleaseTitle("pairs", f"1.0.{next(published)}"), shards, folder))
 
     def sums() -> None:
         subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=folder / "pairs-1.0.0", check=True)

@@ -239,3 +239,23 @@ def test_the_drawn_rooms_are_those_that_are_there():
     rooms = {path.name for path in folders if len(path.relative_to(LIBRARY).parts) == 1}
     assert rooms <= drawn and drawn <= {path.name for path in folders}
     assert rooms | {"models", "tracking"} == {room for storey in STOREYS for room in storey}
+
+
+TWINS = {"main", "run", "render", "load", "score", "verify"} | {
+    "analyse",
+    "filter_bank",
+    "multi_modal",
+    "renamed",
+    "single_modal",
+    "synthesise",
+}
+"""Functions of one meaning in several modules: stages and simulators, commands and what they call, a method's forms."""
+
+
+def test_no_two_public_functions_of_different_meaning_have_one_name():
+    homes = {}
+    for module in SIGFORGE:
+        for node in ast.parse(path_of(module).read_text()).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and node.name not in TWINS:
+                homes.setdefault(node.name, []).append(module)
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}

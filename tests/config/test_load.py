@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from sigforge.config import load as config
-from sigforge.config.load import check_sources, leaves, load_params, overlay, use, validate
+from sigforge.config.load import check_source_folders, leaves, load_params, overlay, use, validate
 from sigforge.core.errors import UserError
 from sigforge.losses.fusion import LossReading
 from sigforge.methods.sigfusion.sigformer import SigFormerConfig
@@ -119,7 +119,7 @@ def test_missing_folder_names_the_key(raw):
     source = {"kind": "folders", "name": "mine", "subtask": "vif", "a": "/nowhere/ir", "b": "/nowhere/vis"}
     set_key(raw, "ingest.vif.sources", [source])
     with pytest.raises(UserError, match=r"ingest\.vif\.sources\.0\.a.*no folder /nowhere/ir; correct"):
-        check_sources(validate(raw))
+        check_source_folders(validate(raw))
 
 
 def test_overlay_refuses_unknown_keys(raw):

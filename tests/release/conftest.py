@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sigforge.core.images import encode_webp
-from sigforge.release.build import ReleaseRequest, build
+from sigforge.release.build import ReleaseRequest, build_release
 from sigforge.release.layout import ReleaseTitle
 from sigforge.shards.layout import ShardPath, key_name
 from sigforge.shards.writer import SampleFailure, ShardSample, write_shard
@@ -47,7 +47,7 @@ def shards(tmp_path):
 
 @pytest.fixture
 def release(shards, tmp_path):
-    return build(request_for(shards, tmp_path / "out", creator="Us", date="2026-11-28", citation="@misc{x}"))
+    return build_release(request_for(shards, tmp_path / "out", creator="Us", date="2026-11-28", citation="@misc{x}"))
 
 
 def contents_of(folder):

@@ -13,7 +13,7 @@ import yaml
 
 from sigforge.core.errors import UserError
 from sigforge.release import build as module
-from sigforge.release.build import build
+from sigforge.release.build import build_release
 from sigforge.release.layout import ReleaseTitle
 from sigforge.release.verify import verify_release
 from sigforge.shards.layout import shards_in
@@ -37,7 +37,7 @@ def test_files_checksums_and_hard_links(release, shards):
 
 def test_same_bytes_when_shards_are_made_again(release, tmp_path):
     again = write_shards(tmp_path / "again", 8, failed=(4,))
-    other = build(request_for(again, tmp_path / "other", creator="Us", date="2026-11-28", citation="@misc{x}"))
+    other = build_release(request_for(again, tmp_path / "other", creator="Us", date="2026-11-28", citation="@misc{x}"))
     assert contents_of(other) == contents_of(release)
 
 
@@ -92,14 +92,14 @@ REFUSED = {
 def test_what_may_not_be_given_away_is_not(tmp_path, made, asked, told):
     shards = write_shards(tmp_path / "shards", 4, **made)
     with pytest.raises(UserError, match=told) as error:
-        build(request_for(shards, tmp_path / "out", **asked))
+        build_release(request_for(shards, tmp_path / "out", **asked))
     assert "\n" not in str(error.value) and "'s-0'" in str(error.value)
     assert names(tmp_path / "out") == []
 
 
 def test_an_author_for_photographs_that_name_none(tmp_path):
     shards = write_shards(tmp_path / "shards", 4, attribution="s")
-    release = build(request_for(shards, tmp_path / "out", author="Jane"))
+    release = build_release(request_for(shards, tmp_path / "out", author="Jane"))
     assert pq.read_table(release / "ATTRIBUTION.parquet")["author"].to_pylist() == ["Jane", "Jane"]
 
 
@@ -109,49 +109,49 @@ def test_altered_shards_are_not_published(shards, tmp_path):
     data[600] ^= 1
     tar.write_bytes(data)
     with pytest.raises(UserError, match=r"000001\.tar: sha256 is not the promised.*nothing was published"):
-        build(request_for(shards, tmp_path / "out"))
+        build_release(request_for(shards, tmp_path / "out"))
     assert names(tmp_path / "out") == []
 
 
 def test_nothing_half_built_stays(shards, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "card", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        build(request_for(shards, tmp_path / "out"))
+        build_release(request_for(shards, tmp_path / "out"))
     assert names(tmp_path / "out") == []
     (tmp_path / "out/.pairs-1.0.0.tmp").mkdir()  # what 'kill -9' leaves
     (tmp_path / "out/.pairs-1.0.0.tmp/junk").touch()
     monkeypatch.undo()
-    build(request_for(shards, tmp_path / "out"))
+    build_release(request_for(shards, tmp_path / "out"))
     assert names(tmp_path / "out") == ["pairs-1.0.0"]
 
 
 def test_a_version_never_changes_but_a_draft_does(shards, tmp_path):
     out, grown = tmp_path / "out", write_shards(tmp_path / "grown", 9)
-    release = build(request_for(shards, out))
+    release = build_release(request_for(shards, out))
     before = contents_of(release)
     stat = release.stat().st_mtime_ns
-    assert build(request_for(shards, out)) == release and release.stat().st_mtime_ns == stat
+    assert build_release(request_for(shards, out)) == release and release.stat().st_mtime_ns == stat
     changed = r"\(ATTRIBUTION.parquet, LICENSE, README.md\)"
     with pytest.raises(UserError, match=rf"version 1\.0\.0 exists with other bytes {changed}: raise the version"):
-        build(request_for(grown, out))
+        build_release(request_for(grown, out))
     assert contents_of(release) == before and names(out) == ["pairs-1.0.0"]
-    draft = build(request_for(shards, out, "1.1.0-dev"))
-    assert build(request_for(grown, out, "1.1.0-dev")) == draft
+    draft = build_release(request_for(shards, out, "1.1.0-dev"))
+    assert build_release(request_for(grown, out, "1.1.0-dev")) == draft
     assert json.loads((draft / "provenance.json").read_text())["pairs"] == 9
 
 
 def test_an_altered_version_is_not_taken_for_the_same(shards, tmp_path):
-    release = build(request_for(shards, tmp_path / "out"))
+    release = build_release(request_for(shards, tmp_path / "out"))
     (release / "README.md").write_text("mine")
     with pytest.raises(UserError, match="its files are altered"):
-        build(request_for(shards, tmp_path / "out"))
+        build_release(request_for(shards, tmp_path / "out"))
     assert (release / "README.md").read_text() == "mine"
 
 
 def test_append_keeps_numbers_and_bytes_and_lists_what_is_new(tmp_path):
-    first = build(request_for(write_shards(tmp_path / "first", 8), tmp_path / "out"))
+    first = build_release(request_for(write_shards(tmp_path / "first", 8), tmp_path / "out"))
     grown = write_shards(tmp_path / "grown", 12)
-    second = build(request_for(grown, tmp_path / "out", "1.1.0", append=first))
+    second = build_release(request_for(grown, tmp_path / "out", "1.1.0", append=first))
     new = {"since": "1.0.0", "pairs": 4, "shards": ["vif-train-000002.tar", "vif-train-000003.tar"]}
     assert json.loads((second / "provenance.json").read_text())["new"] == new
     assert "New since 1.0.0" in (second / "README.md").read_text()
@@ -160,7 +160,7 @@ def test_append_keeps_numbers_and_bytes_and_lists_what_is_new(tmp_path):
 
 
 def test_append_refuses_what_does_not_hold_all(tmp_path):
-    first = build(request_for(write_shards(tmp_path / "first", 8), tmp_path / "out"))
+    first = build_release(request_for(write_shards(tmp_path / "first", 8), tmp_path / "out"))
     other = request_for(write_shards(tmp_path / "other", 12, attribution="Jane, s"), tmp_path / "out", "1.1.0")
     cases = {
         "sample 000000000 of 1.0.0 differs": replace(other, append=first),
@@ -171,7 +171,7 @@ def test_append_refuses_what_does_not_hold_all(tmp_path):
     }
     for told, request in cases.items():
         with pytest.raises(UserError, match=told):
-            build(request)
+            build_release(request)
     assert names(tmp_path / "out") == ["pairs-1.0.0"]
 
 
@@ -180,7 +180,7 @@ def test_another_file_system_gets_copies(shards, tmp_path, monkeypatch):
         raise OSError(18, "cross-device link")
 
     monkeypatch.setattr(module.os, "link", refuse)
-    release = build(request_for(shards, tmp_path / "out"))
+    release = build_release(request_for(shards, tmp_path / "out"))
     assert verify_release(release).problems == []
     shutil.rmtree(shards)
     assert verify_release(release).problems == []

@@ -4,7 +4,7 @@ import pytest
 
 from sigforge.cli.app import app
 from sigforge.core.errors import UserError
-from sigforge.release.build import build
+from sigforge.release.build import build_release
 from sigforge.release.targets.sending import pack, plan_text, target_of
 
 from ..servers import serving
@@ -49,7 +49,9 @@ def total(release):
 def grown(release, tmp_path):
     """A second version, and a folder with the same version but other files."""
     shards = write_shards(tmp_path / "grown", 9)
-    return build(request_for(shards, tmp_path / "out", "1.1.0")), build(request_for(shards, tmp_path / "other"))
+    return build_release(request_for(shards, tmp_path / "out", "1.1.0")), build_release(
+        request_for(shards, tmp_path / "other")
+    )
 
 
 def test_a_folder(release, grown, tmp_path):
@@ -134,7 +136,7 @@ def test_zenodo(release, grown, zenodo):
     send("zenodo:1", grown[0])
     assert zenodo.deposits[2]["files"] == contents_of(grown[0]) and deposit["files"] == contents_of(release)
     with pytest.raises(UserError, match="no such deposit"):
-        send("zenodo:99", build(request_for(grown[0].parent.parent / "grown", release.parent, "3.0.0")))
+        send("zenodo:99", build_release(request_for(grown[0].parent.parent / "grown", release.parent, "3.0.0")))
 
 
 def test_an_upload_to_zenodo_that_is_cut_goes_on(release, zenodo):
@@ -183,7 +185,7 @@ def test_a_dry_run_says_what_would_be_sent_and_asks_nobody(release, request, hos
 
 
 def test_what_is_no_whole_release_is_not_sent(release, shards, tmp_path):
-    draft = build(request_for(shards, tmp_path / "out", "1.0.0-dev"))
+    draft = build_release(request_for(shards, tmp_path / "out", "1.0.0-dev"))
     with pytest.raises(UserError, match="is a draft"):
         pack(draft)
     (release / "LICENSE").write_text("mine")

@@ -93,13 +93,13 @@ def fuse(
     A pair that cannot be used is named with its reason; the exit code is then 1.
     """
     from sigforge.cli.fuse import fuse_inputs
-    from sigforge.cli.fuse_sources import fuse_many, fuse_sequences, sources_of
+    from sigforge.cli.fuse_sources import fuse_many, fuse_sequences, given_sources
 
     if scenes and (a or b or source):
         raise UserError("give --scenes alone, without A, B and --source")
     if scenes:
         return fuse_sequences(scenes, out, task=task, model=model, options=option or [])
-    sources = sources_of(a, b, source or [])
+    sources = given_sources(a, b, source or [])
     if len(sources) > 2:
         return fuse_many(sources, out, task=task, model=model, options=option or [])
     return fuse_inputs(sources[0], sources[1], out, task=task, model=model, options=option or [])

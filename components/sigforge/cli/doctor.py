@@ -78,10 +78,10 @@ def check_dvc() -> str:
 
 def check_params() -> str:
     """params.yaml is valid and its folders exist."""
-    from sigforge.config.load import check_sources, load_params
+    from sigforge.config.load import check_source_folders, load_params
 
     try:
-        check_sources(load_params())
+        check_source_folders(load_params())
     except UserError as error:
         raise Warned(str(error)) from None
     return "params.yaml is valid"

@@ -30,7 +30,7 @@ class SceneJob:
     paths: tuple[str, ...]
 
 
-def sources_of(a: Path | None, b: Path | None, sources: Sequence[Path]) -> list[Path]:
+def given_sources(a: Path | None, b: Path | None, sources: Sequence[Path]) -> list[Path]:
     """What is to be fused: A and B, or all that was given by ``--source``.
 
     Args:

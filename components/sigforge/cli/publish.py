@@ -6,7 +6,7 @@ from typing import Any
 
 from sigforge.core.errors import UserError
 from sigforge.dataset.tables import read_photos
-from sigforge.release.build import ReleaseRequest, build
+from sigforge.release.build import ReleaseRequest, build_release
 from sigforge.release.layout import ReleaseTitle
 from sigforge.release.targets.sending import pack, plan_text, target_of
 from sigforge.release.verify import is_release, verify_release
@@ -69,7 +69,7 @@ def publish_folder(
         homepage: an address.
 
     Raises:
-        UserError: no such folder, no name or version; as :func:`sigforge.release.build.build`.
+        UserError: no such folder, no name or version; as :func:`sigforge.release.build.build_release`.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder: correct the path")
@@ -87,6 +87,6 @@ def publish_folder(
         creator=creator,
         homepage=homepage,
     )
-    release = build(request)
+    release = build_release(request)
     print(verify_release(release).checked)
     return release

@@ -21,8 +21,8 @@ from sigforge.methods.weights import model_fingerprint
 from sigforge.shards.layout import ShardReport
 from sigforge.synthesis.continued import (
     EarlierRun,
-    inputs_hash,
     remove_other_lists,
+    shard_inputs_hash,
     take_up,
     with_verdicts,
     write_list,
@@ -104,7 +104,7 @@ def synthesise_folder(
     ]
     parameters = hash_of(facts)
     photos, earlier = take_up(out, photos, parameters=parameters, model=recipe.fingerprint, crops=crops)
-    key = {"parameters": parameters, "inputs": inputs_hash(recipe.fingerprint, photos)}
+    key = {"parameters": parameters, "inputs": shard_inputs_hash(recipe.fingerprint, photos)}
     table = photo_table(photos)
     shards = plan(table, shard_size, refused_photos(table, recipe.gates, size=size), crops=crops, pairs=pairs)
     if only_plan:

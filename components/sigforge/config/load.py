@@ -83,7 +83,7 @@ def resolve_path(path: str) -> Path:
     return candidate
 
 
-def check_sources(params: Params) -> None:
+def check_source_folders(params: Params) -> None:
     """Fail early, naming the key, if a configured folder is missing."""
     for name in ("photos", *TASKS):
         entry = getattr(params.ingest, name)
@@ -216,7 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
             use(options.name, force=options.force)
             print(f"params.yaml: {options.name}")
         else:
-            check_sources(load_params())
+            check_source_folders(load_params())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

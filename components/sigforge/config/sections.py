@@ -40,7 +40,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def sources_of(kinds: Registry[SourceKind]) -> Any:
+def source_types(kinds: Registry[SourceKind]) -> Any:
     """The type of a list of sources of any kind that is registered; ``kind`` tells which."""
     either = reduce(or_, (kind.options for kind in kinds.entries()))
     return tuple[Annotated[either, Field(discriminator="kind"), BeforeValidator(partial(_known_kind, kinds))], ...]  # type: ignore[valid-type]
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     PairSources: TypeAlias = tuple[SourceOptions, ...]
     PhotoSources: TypeAlias = tuple[SourceOptions, ...]
 else:
-    PairSources, PhotoSources = sources_of(PAIR_SOURCES), sources_of(PHOTO_SOURCES)
+    PairSources, PhotoSources = source_types(PAIR_SOURCES), source_types(PHOTO_SOURCES)
 
 
 class Splits(Section):

@@ -96,7 +96,9 @@ class CorpusWriter:
         """
         path = image_path(self.folder, pair.pair_id)
         write_image(path, image)
-        return CorpusEntry(pair.pair_id, sha256_file(path), inputs_hash(pair, inputs), round(seconds, 4), self.mark)
+        return CorpusEntry(
+            pair.pair_id, sha256_file(path), pair_inputs_hash(pair, inputs), round(seconds, 4), self.mark
+        )
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,7 @@ def _failure(pair: Pair, error: Exception) -> CorpusFailure:
     return CorpusFailure(pair.pair_id, reason, str(error).partition("\n")[0][:300])
 
 
-def inputs_hash(pair: Pair, inputs: tuple[str, ...]) -> str:
+def pair_inputs_hash(pair: Pair, inputs: tuple[str, ...]) -> str:
     """What a pair's fused image is made from: its sources, and what the recipe adds."""
     return hash_of([pair.a_sha256, pair.b_sha256, *inputs])
 

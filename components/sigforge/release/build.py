@@ -72,7 +72,7 @@ class ReleaseRequest:
         return self.out / self.title.folder
 
 
-def build(request: ReleaseRequest) -> Path:
+def build_release(request: ReleaseRequest) -> Path:
     """Make a release from a folder of finished shards; returns its folder.
 
     A release that is there already with the very same bytes is left as it is; a draft is replaced.

@@ -23,7 +23,7 @@ from sigforge.dataset.corpus import (
     write_failures,
 )
 from sigforge.dataset.tables import Pair, read_pairs
-from sigforge.methods.produce import CorpusCompute, CorpusRecipe, corpus_recipe, inputs_hash
+from sigforge.methods.produce import CorpusCompute, CorpusRecipe, corpus_recipe, pair_inputs_hash
 from sigforge.stages._base import StageContext, main, open_folder
 
 WRITE_EVERY = 5.0
@@ -102,7 +102,7 @@ def fuse_corpus(
 
 def _still_valid(folder: Path, recipe: CorpusRecipe, pairs: Sequence[Pair]) -> list[CorpusEntry]:
     """Entries whose pair is still in the manifest, made from the same files, and whose image is there."""
-    inputs = {pair.pair_id: inputs_hash(pair, recipe.inputs(pair)) for pair in pairs}
+    inputs = {pair.pair_id: pair_inputs_hash(pair, recipe.inputs(pair)) for pair in pairs}
     return [
         entry
         for entry in read_corpus(folder)

@@ -10,7 +10,7 @@ from sigforge.core.files import hash_of
 from sigforge.dataset.corpus import CORPUS, read_corpus
 from sigforge.dataset.tables import read_pairs, read_photos
 from sigforge.methods.weights import MODEL, model_fingerprint
-from sigforge.release.build import ReleaseRequest, build
+from sigforge.release.build import ReleaseRequest, build_release
 from sigforge.release.layout import SUMS, ReleaseTitle
 from sigforge.release.lineage import lineage
 from sigforge.release.realism import RealismTable, realism_rows
@@ -26,7 +26,7 @@ LOCK = Path("dvc.lock")
 def run(context: StageContext) -> None:
     """Make the release that ``publish`` names from ``data/synth/<task>``."""
     config: ReleaseParams = getattr(context.params.publish, str(context.task))
-    folder = build(request_of(context, config))
+    folder = build_release(request_of(context, config))
     print(verify_release(folder).checked)
     context.ledger.dataset(config.name, folder / SUMS)
 

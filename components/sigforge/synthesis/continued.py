@@ -62,7 +62,7 @@ def take_up(
     keys = _keys(out, parameters)
     lists = {str(key["inputs"]): _read_list(out, str(key["inputs"])) for key in keys}
     for inputs, listed in lists.items():
-        if inputs_hash(model, listed if listed is not None else list(photos)) != inputs:
+        if shard_inputs_hash(model, listed if listed is not None else list(photos)) != inputs:
             what = "another model" if listed is not None else "another model or other photographs"
             raise UserError(f"{out}: its shards were made with {what}: {_OTHERWISE}")
     known = sorted((listed for listed in lists.values() if listed is not None), key=len)
@@ -72,7 +72,7 @@ def take_up(
     return _ordered(out, photos, numbered, keys, crops)
 
 
-def inputs_hash(model: str, photos: Sequence[Photo]) -> str:
+def shard_inputs_hash(model: str, photos: Sequence[Photo]) -> str:
     """The part of a shard's key that speaks of the model and the photographs."""
     return hash_of([model, fingerprint_of(photo_table(photos))])
 
@@ -99,7 +99,7 @@ def write_list(out: Place, photos: Iterable[Photo], inputs: str) -> None:
     Args:
         out: folder or bucket of the shards.
         photos: in the order of their numbers.
-        inputs: see :func:`inputs_hash`.
+        inputs: see :func:`shard_inputs_hash`.
     """
     # In the order of their numbers, which a table keeps in no other way: it is sorted by its columns.
     numbered = (replace(photo, photo_id=f"{place:09d} {photo.photo_id}") for place, photo in enumerate(photos))

@@ -16,7 +16,7 @@ from sigforge.core.errors import UserError
 from sigforge.core.images import read_image
 from sigforge.core.seeds import rng_of
 from sigforge.methods.systems.defusion.views import Masked, cover
-from sigforge.methods.systems.defusion_pp.forms import KIND, build, load_defusion_pp
+from sigforge.methods.systems.defusion_pp.forms import KIND, build_defusion_pp, load_defusion_pp
 from sigforge.methods.systems.defusion_pp.options import DeFusionPPOptions
 from sigforge.methods.systems.defusion_pp.released import ReleasedDeFusionPP, TeacherHeads, positions, renamed
 from sigforge.methods.systems.defusion_pp.released_losses import (
@@ -243,7 +243,7 @@ def test_pairs_without_teachers_say_what_is_missing(tiny):
 
 @pytest.mark.parametrize("size", [{"form": "released", "width": 48, "depth": 1}, {"width": 24, "heads": 3, "depth": 1}])
 def test_a_file_says_which_form_it_holds(tmp_path, size):
-    net, path = build(size), tmp_path / "model.safetensors"
+    net, path = build_defusion_pp(size), tmp_path / "model.safetensors"
     save_weights(path, net, kind=KIND, config=size)
     a, b = torch.rand(2, 1, 1, 20, 35)
     read = load_defusion_pp(path)

@@ -13,11 +13,11 @@ AnyForm = DeFusionPP | ReleasedDeFusionPP
 """A network of either form."""
 
 
-def build(architecture: dict[str, Any]) -> AnyForm:
+def build_defusion_pp(architecture: dict[str, Any]) -> AnyForm:
     """A network from what its file says of itself; files of form ``paper`` name no form.
 
     Example:
-        >>> type(build({"form": "released", "width": 48, "depth": 1})).__name__
+        >>> type(build_defusion_pp({"form": "released", "width": 48, "depth": 1})).__name__
         'ReleasedDeFusionPP'
     """
     sizes = {name: value for name, value in architecture.items() if name != "form"}
@@ -30,4 +30,4 @@ def load_defusion_pp(path: Path) -> AnyForm:
     Raises:
         UserError: no such file, not this network, or one of another version.
     """
-    return load_model(path, build, kind=KIND)
+    return load_model(path, build_defusion_pp, kind=KIND)

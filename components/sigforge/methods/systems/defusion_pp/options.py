@@ -31,7 +31,7 @@ class DeFusionPPSize(BaseModel):
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """What a model file says of itself, see :func:`sigforge.methods.systems.defusion_pp.forms.build`."""
+        """What a model file says of itself, see :mod:`sigforge.methods.systems.defusion_pp.forms`."""
         return self.model_dump(exclude={"heads"} if self.form == "released" else {"form"})
 
 

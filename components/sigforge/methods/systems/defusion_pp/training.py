@@ -7,7 +7,7 @@ from torch.utils.data import Dataset
 
 from sigforge.dataset.tasks import MULTI_MODAL
 from sigforge.methods.systems.defusion.views import Masked, MaskedViews, masked_views
-from sigforge.methods.systems.defusion_pp.forms import KIND, AnyForm, build
+from sigforge.methods.systems.defusion_pp.forms import KIND, AnyForm, build_defusion_pp
 from sigforge.methods.systems.defusion_pp.losses import (
     DeFusionPPTraining,
     Pairs,
@@ -39,7 +39,7 @@ class ViewsAndPairs(Dataset):
 def train_defusion_pp(options: DeFusionPPOptions, data: Material) -> Iterator[TrainingRun]:
     """Masked views; then, where the sources are two modalities, views and pairs, taught by what was learned."""
     size = options.network.architecture
-    net = data.begin(build(size), KIND, size)
+    net = data.begin(build_defusion_pp(size), KIND, size)
     facts, two_modalities = (KIND, size, net), data.task in MULTI_MODAL
     alone, losses = as_trained(net, options)
     views = masked_views(data, options.views, "views", channels=net.channels)
