@@ -5,6 +5,7 @@ import pytest
 
 from sigforge.core.images import decode_bytes, to_uint8, write_image
 from sigforge.dataset.tables import Pair
+from sigforge.evaluation.score_rows import ScoreRow
 from sigforge.metrics import get_metric
 from sigforge.report.gallery import OVERVIEW, ZoomWindow, disagreement, pair_scene, picture, scores_of
 
@@ -76,7 +77,7 @@ def test_pair_scene_cuts_all_images_at_one_place(tmp_path):
 
 def test_scores_are_those_of_the_pair_and_metric():
     rows = [
-        {"pair_id": pair, "metric": metric, "method": "gff", "value": value}
+        ScoreRow(pair, "vif", "gff", metric, value)
         for pair, metric, value in (("p1", "q_g", 0.25), ("p1", "sd", 9.0), ("p2", "q_g", 0.75))
     ]
     assert scores_of("p1", rows, get_metric("q_g")) == {"gff": ("Q_G", "0.250")}

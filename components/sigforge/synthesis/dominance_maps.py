@@ -106,8 +106,8 @@ def build_prior(
         a, b = (_square(luma_of(path), sigformer.config.multiple) for path in (pair.a_path, pair.b_path))
         styles = torch.from_numpy(np.stack([style_of(a), style_of(b)]))
         cells, mean = _small_map(sigformer, a, b), (a + b) / 2
-        follows, spread = _follows(cells[:-1], mean), float(mean.std())
-        prior.put(index, cells, styles, follows=follows, spread=spread, alike=likeness(a, b))
+        follows, deviation = _follows(cells[:-1], mean), float(mean.std())
+        prior.put(index, cells, styles, follows=follows, spread=deviation, alike=likeness(a, b))
     return prior
 
 
