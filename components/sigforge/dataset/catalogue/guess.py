@@ -55,7 +55,7 @@ def _pair_rules(files: Sequence[str]) -> Iterable[PairRule]:
     groups: dict[str, set[str]] = defaultdict(set)
     for file in files:
         path = str(PurePosixPath(file).with_suffix(""))
-        for word in set(_WORD.findall(path)):
+        for word in sorted(set(_WORD.findall(path)), key=_numbers_last):
             groups[_masked(path, word)].add(word)
     two = [(masked, tuple(sorted(words, key=_order))) for masked, words in groups.items() if len(words) == 2]
     counted = Counter(words for _, words in two)
@@ -80,6 +80,11 @@ def _sequence_rules(files: Sequence[str]) -> Iterable[PairRule]:
 def _known(rule: PairRule) -> bool:
     """Whether its first source has a name that people give to one."""
     return any(word.lower() in FIRST for word in _WORD.findall(rule.a))
+
+
+def _numbers_last(word: str) -> tuple[bool, str]:
+    """An order that is the same in every process; of rules that find as much, those by names come first."""
+    return (word.isdigit(), word)
 
 
 def _order(word: str) -> tuple[bool, str]:
