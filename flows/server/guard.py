@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+LOCAL = ("127.0.0.1", "localhost")
+LOOPBACK = (*LOCAL, "[::1]")
 REFUSED = b"refused: this server answers its own page and programs of this machine only"
 
 Scope = dict[str, Any]
@@ -56,7 +57,7 @@ def own_origins(url: str) -> str:
         'http://127.0.0.1:4200,http://localhost:4200'
     """
     port = urlsplit(url).port
-    return ",".join(dict.fromkeys((url, f"http://127.0.0.1:{port}", f"http://localhost:{port}")))
+    return ",".join(dict.fromkeys((url, *(f"http://{name}:{port}" for name in LOCAL))))
 
 
 def main() -> None:

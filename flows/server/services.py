@@ -20,11 +20,10 @@ import psutil
 from prefect.settings import get_current_settings
 
 from flows import STATE
-from flows.server.guard import own_origins
+from flows.server.guard import LOCAL, own_origins
 from sigforge import tracking
 from sigforge.core.errors import UserError
 
-LOCAL = ("127.0.0.1", "localhost")
 MLFLOW_PORT = "SIGFORGE_MLFLOW_PORT"
 START_SECONDS = 180
 STOP_SECONDS = 30
